@@ -1,0 +1,4 @@
+"""The QGIS plugin: prompts in, polygons out, by way of the engine's HTTP service.
+
+It imports the standard library, `qgis` and `osgeo` only, and runs on Python 3.9 and later.
+"""
