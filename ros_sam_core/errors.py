@@ -1,0 +1,137 @@
+"""Everything that can go wrong, one small class a failure.
+
+`RosSamError` is the root. Each class also inherits the builtin that fits, so that a caller may catch either.
+A message says what failed, which value, and what to do next. Classes take that one message; none inherits
+`KeyError`, which would print it in quotes.
+"""
+
+
+class RosSamError(Exception):
+    """Root of all errors that this project raises on purpose."""
+
+
+class RosSamWarning(UserWarning):
+    """Root of all warnings of this project."""
+
+
+class InvalidParameter(RosSamError, ValueError):
+    """A parameter is outside what it may be."""
+
+
+# Coordinates
+
+
+class CrsUnknown(RosSamError, ValueError):
+    """A text names no coordinate reference system."""
+
+
+class CrsTransformFailed(RosSamError, ValueError):
+    """Coordinates have no image in another coordinate reference system."""
+
+
+class GridInvalid(RosSamError, ValueError):
+    """A grid has no size, or its transform cannot be inverted."""
+
+
+# Rasters
+
+
+class RasterNotFound(RosSamError, FileNotFoundError):
+    """The raster is not where it was said to be."""
+
+
+class RasterUnreadable(RosSamError, OSError):
+    """GDAL cannot open the raster, or cannot read its pixels."""
+
+
+class BandsInvalid(RosSamError, ValueError):
+    """The chosen bands are not in the raster, or are not one or three."""
+
+
+class StretchInvalid(RosSamError, ValueError):
+    """The stretch to 8 bit cannot be understood or is empty."""
+
+
+class GeoreferenceIgnored(RosSamWarning):
+    """The raster's georeference is none that a grid can hold; its pixels are used as coordinates."""
+
+
+# Prompts
+
+
+class PromptError(RosSamError, ValueError):
+    """Root of what is wrong with one prompt; the other prompts are not concerned."""
+
+
+class PromptInvalid(PromptError):
+    """A prompt is no box and no point, or its numbers make no sense."""
+
+
+class PromptOutsideRaster(PromptError):
+    """A prompt lies beside the raster."""
+
+
+class PromptCrsMismatch(PromptError):
+    """A prompt has a coordinate reference system and the raster has none, or it cannot be transformed."""
+
+
+class PromptOnNodata(PromptError):
+    """There are no pixels to look at where the prompt is."""
+
+
+class PromptFileNotFound(RosSamError, FileNotFoundError):
+    """The file of prompts is not where it was said to be."""
+
+
+class PromptFileUnreadable(RosSamError, OSError):
+    """The file of prompts cannot be read."""
+
+
+class PromptFileEmpty(RosSamError, ValueError):
+    """The file of prompts holds no prompt."""
+
+
+class PromptFileInvalid(RosSamError, ValueError):
+    """The file of prompts holds other geometries, labels or layers than asked for."""
+
+
+class PromptFileWithoutCrs(RosSamError, ValueError):
+    """The file of prompts does not say where on Earth it is."""
+
+
+class PromptSkipped(RosSamWarning):
+    """A row of a file of prompts holds nothing and was left out."""
+
+
+# Output
+
+
+class OutputFormatUnknown(RosSamError, ValueError):
+    """No format belongs to the suffix of the output's name."""
+
+
+class OutputExists(RosSamError, FileExistsError):
+    """The output is there already and nobody asked to replace it."""
+
+
+class OutputUnsupported(RosSamError, ValueError):
+    """The format cannot hold what is asked of it."""
+
+
+class OutputFailed(RosSamError, OSError):
+    """The output cannot be written: its folder, the disk, or another program stands against it."""
+
+
+class OutputIncomplete(RosSamWarning):
+    """The format cannot hold everything; what it lost is said."""
+
+
+# Models
+
+
+class ConfigInvalid(RosSamError, ValueError):
+    """A configuration has fields that are missing, unknown or out of range."""
+
+
+class ModelInputInvalid(RosSamError, ValueError):
+    """A model was given arrays of a shape or kind that it does not take."""
