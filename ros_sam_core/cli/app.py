@@ -1,0 +1,151 @@
+"""The commands of `ros-sam`: what each takes, and which module does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ros_sam_core import __version__
+from ros_sam_core.cli import options as opt
+from ros_sam_core.cli.report import reporting
+
+DEFAULT_MODEL = "ros-sam-tiny"
+
+app = typer.Typer(
+    name="ros-sam",
+    help="Outline small objects in satellite images: from points and boxes to polygons.",
+    epilog="Exit codes: 0 all done; 2 bad input, nothing written; 3 some prompts failed and are named; "
+    "130 interrupted, what was finished is kept; 1 a fault of ros-sam.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="Models known by name: list, download, find them.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line on `argv`, by default the process's own, and exit with its code."""
+    app(args=None if argv is None else list(argv), prog_name="ros-sam")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ros-sam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def segment(
+    raster: opt.Raster,
+    output: opt.Output,
+    boxes: opt.BoxesFile = None,
+    points: opt.PointsFile = None,
+    box: opt.BoxList = None,
+    point: opt.PointList = None,
+    prompt_crs: opt.PromptCrs = None,
+    model: opt.Model = DEFAULT_MODEL,
+    bands: opt.Bands = None,
+    stretch: opt.Stretch = None,
+    out_crs: opt.OutCrs = None,
+    simplify: opt.Simplify = None,
+    min_area: opt.MinArea = None,
+    fill_holes: opt.FillHoles = False,
+    device: opt.RunOn = opt.Device.cpu,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Outline the objects in RASTER that boxes or points show."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.segment import SegmentRequest, run_segment
+
+        request = SegmentRequest(
+            raster=raster,
+            output=output,
+            boxes=boxes,
+            points=points,
+            box=tuple(box or ()),
+            point=tuple(point or ()),
+            prompt_crs=prompt_crs,
+            model=model,
+            bands=bands,
+            stretch=stretch,
+            out_crs=out_crs,
+            simplify_px=simplify,
+            min_area_px=min_area,
+            fill_holes=fill_holes,
+            device=device.value,
+            overwrite=overwrite,
+        )
+        run_segment(request, report)
+
+
+@app.command()
+def info(
+    raster: opt.Raster,
+    bands: opt.Bands = None,
+    stretch: opt.Stretch = None,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Tell how RASTER will be read: size, CRS, pixel size, bands, nodata, stretch."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.info import run_info
+
+        run_info(raster, bands, stretch, report)
+
+
+@app.command()
+def demo(
+    output: opt.OutputFolder = Path("demo_output"),
+    model: opt.Model = DEFAULT_MODEL,
+    seed: opt.Seed = 0,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Make up an airport, outline what is on it, and compare with the truth."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.demo import run_demo
+
+        run_demo(output, model, seed, report)
+
+
+@models_app.command("list")
+def models_list(as_json: opt.Json = False, verbose: opt.Verbose = False) -> None:
+    """List the models that are known by name."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.models import run_list
+
+        run_list(report)
+
+
+@models_app.command("download")
+def models_download(name: opt.ModelName, as_json: opt.Json = False, verbose: opt.Verbose = False) -> None:
+    """Download the weights of a model into the cache and verify them."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.models import run_download
+
+        run_download(name, report)
+
+
+@models_app.command("path")
+def models_path(name: opt.ModelName, as_json: opt.Json = False, verbose: opt.Verbose = False) -> None:
+    """Print where the weights of a model are."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.models import run_path
+
+        run_path(name, report)

@@ -1,0 +1,89 @@
+"""The options of `ros-sam`, each named once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where the model runs."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+Raster = Annotated[str, typer.Argument(metavar="RASTER", help="Anything that GDAL opens.")]
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="A name from `ros-sam models list`.")]
+
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="OUT", help="Polygons: .gpkg, .geojson, .shp, .fgb, .parquet or .coco.json."
+    ),
+]
+OutputFolder = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder of the results; replaces earlier ones."),
+]
+BoxesFile = Annotated[
+    Path | None, typer.Option("--boxes", metavar="FILE", help="Vector file; a box around each feature.")
+]
+PointsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--points",
+        metavar="FILE",
+        help="Vector file of points. An attribute 'object' groups them; 'label' 0 marks those beside it.",
+    ),
+]
+BoxList = Annotated[
+    list[str] | None,
+    typer.Option("--box", metavar='"XMIN YMIN XMAX YMAX"', help="A box; repeat it for more objects."),
+]
+PointList = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point",
+        metavar='"X Y [1|0]"',
+        help="A point on the object (1) or beside it (0). All of them, and one --box, are one object.",
+    ),
+]
+PromptCrs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CRS", help="Of --box and --point (else the raster's), or of a file that names none."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(metavar="NAME|PATH", help="A model (`ros-sam models list`) or the path of a checkpoint."),
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(metavar="R,G,B", help="Bands seen as red, green, blue, counted from 1; or one band."),
+]
+Stretch = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help='To 8 bit: percentiles "2-98", values "0,3000", or "none".'),
+]
+OutCrs = Annotated[
+    str | None,
+    typer.Option(metavar="CRS", help="Of the polygons. Default: the raster's, or the format's own."),
+]
+Simplify = Annotated[
+    float | None, typer.Option(metavar="PX", min=0, help="Simplify outlines by at most this, in pixels.")
+]
+MinArea = Annotated[
+    float | None, typer.Option(metavar="PX", min=0, help="Leave out parts smaller than this, in pixels.")
+]
+FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes.")]
+RunOn = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Seed = Annotated[int, typer.Option(min=0, help="Which scene is made up.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, on stderr.")]
