@@ -1,0 +1,153 @@
+"""What a model is, as values: its architecture and the crop policy that belongs to its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ros_sam_core.errors import ConfigInvalid
+
+Arch = Literal["vit_b", "vit_l", "vit_h", "tiny"]
+Head = Literal["hq", "sam", "sum"]
+
+
+@dataclass(frozen=True)
+class CropPolicy:
+    """How much ground around a prompt the model sees.
+
+    Attributes:
+        kind: "fixed" is ROS-SAM's crop of `crop_px` native pixels; "scaled" is `scale` times the longer
+            side of the object's box.
+        crop_px: Side of the fixed crop, native pixels; 0 shows the frame whole (plain SAM).
+        scale: Side of a scaled crop over the longer side of the box.
+        min_px: Smallest crop, native pixels: below it there is too little context to see an object.
+        click_px: Sides of the crops in which a click without a box is first looked at, native pixels.
+    """
+
+    kind: Literal["fixed", "scaled"] = "fixed"
+    crop_px: int = 512
+    scale: float = 2.0
+    min_px: int = 24
+    click_px: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("fixed", "scaled"):
+            raise ConfigInvalid(f"crop kind is {self.kind!r}; use 'fixed' or 'scaled'")
+        if self.crop_px < 0 or self.min_px < 1 or self.scale < 1:
+            raise ConfigInvalid(
+                f"crop_px={self.crop_px}, min_px={self.min_px}, scale={self.scale}: "
+                "crop_px must be 0 or more, min_px and scale 1 or more"
+            )
+        if self.kind == "scaled" and not self.click_px:
+            raise ConfigInvalid("a scaled crop policy needs click_px, the crops in which a click is first looked at")
+        if any(side < 8 for side in self.click_px):
+            raise ConfigInvalid(f"click_px={self.click_px}: every side must be 8 px or more")
+
+
+@dataclass(frozen=True)
+class TinySize:
+    """Widths and depths of the small encoder (`model/tiny_encoder.py`).
+
+    Attributes:
+        widths: Channels at strides 2, 4, 8 and 16; the last is the transformer's width.
+        convs: Residual convolution blocks at strides 2, 4 and 8.
+        blocks: Transformer blocks at stride 16.
+        heads: Attention heads of a transformer block.
+        decoder_dim: Width of the embedding, the prompt encoder and the mask decoder.
+        decoder_mlp: Hidden width of the decoder's feed-forward layers.
+    """
+
+    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
+    convs: tuple[int, int, int] = (1, 3, 4)
+    blocks: int = 6
+    heads: int = 8
+    decoder_dim: int = 192
+    decoder_mlp: int = 768
+
+    def __post_init__(self) -> None:
+        if self.widths[3] % self.heads:
+            raise ConfigInvalid(f"width {self.widths[3]} is not a multiple of {self.heads} heads")
+        if self.decoder_dim % 16:
+            raise ConfigInvalid(f"decoder_dim is {self.decoder_dim}; it must be a multiple of 16")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model's architecture, input and crop policy; stored with its weights.
+
+    Attributes:
+        arch: Which image encoder.
+        input_px: Side of the square input. SAM's sizes take 1024.
+        hq: Whether there is an HQ head beside SAM's own.
+        head: Which head's mask is the result.
+        crop: The crop policy.
+        tiny: Widths and depths, for `arch="tiny"` alone.
+        name: The model's name, as provenance says it.
+    """
+
+    arch: Arch
+    input_px: int = 1024
+    hq: bool = True
+    head: Head = "hq"
+    crop: CropPolicy = field(default_factory=CropPolicy)
+    tiny: TinySize | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.arch not in ("vit_b", "vit_l", "vit_h", "tiny"):
+            raise ConfigInvalid(f"arch is {self.arch!r}; known: vit_b, vit_l, vit_h, tiny")
+        if (self.tiny is not None) != (self.arch == "tiny"):
+            raise ConfigInvalid(f"arch {self.arch!r} and tiny={self.tiny!r} contradict each other")
+        if self.input_px < 64 or self.input_px % 16:
+            raise ConfigInvalid(f"input_px is {self.input_px}; it must be a multiple of 16, 64 or more")
+        if self.head not in ("hq", "sam", "sum"):
+            raise ConfigInvalid(f"head is {self.head!r}; use 'hq', 'sam' or 'sum'")
+        if not self.hq and self.head != "sam":
+            raise ConfigInvalid(f"head is {self.head!r}, but a model without an HQ head has 'sam' only")
+
+    @property
+    def embedding_px(self) -> int:
+        """Side of the image embedding: the input at stride 16."""
+        return self.input_px // 16
+
+    def to_json(self) -> str:
+        """Write the configuration as JSON, for a checkpoint's metadata."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Read a configuration that `to_json` wrote.
+
+        Raises:
+            ConfigInvalid: The text is no JSON, or a field is missing, unknown or out of range.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            crop = dict(values.pop("crop"))
+            crop["click_px"] = tuple(crop.get("click_px", ()))
+            tiny = values.pop("tiny")
+            if tiny is not None:
+                tiny = TinySize(**{**tiny, "widths": tuple(tiny["widths"]), "convs": tuple(tiny["convs"])})
+            return cls(crop=CropPolicy(**crop), tiny=tiny, **values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, ConfigInvalid):
+                raise
+            raise ConfigInvalid(f"the model's configuration cannot be read: {error!r} in {text[:200]!r}") from error
+
+
+def tiny_config() -> ModelConfig:
+    """Return the configuration of the bundled model."""
+    return ModelConfig(
+        arch="tiny",
+        input_px=192,
+        crop=CropPolicy(kind="scaled", scale=2.0, min_px=24, click_px=(48, 96, 192)),
+        tiny=TinySize(),
+        name="ros-sam-tiny",
+    )
+
+
+def sam_config(arch: Arch, *, hq: bool = False) -> ModelConfig:
+    """Return the configuration of a SAM-sized model, with ROS-SAM's crop policy."""
+    return ModelConfig(arch=arch, hq=hq, head="hq" if hq else "sam")
