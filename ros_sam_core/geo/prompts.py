@@ -1,0 +1,179 @@
+"""Prompts: what the user points at, on the map or in pixels, and the way from one to the other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from ros_sam_core.errors import CrsTransformFailed, PromptCrsMismatch, PromptInvalid, PromptOutsideRaster
+from ros_sam_core.geo.crs import crs_name, full_turn, parse_crs, transform_xy
+from ros_sam_core.geo.grid import Grid
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+OUTLINE_STEPS = 21
+"""Points along each side of a box that follow it through a change of CRS."""
+
+
+@dataclass(frozen=True)
+class PixelPrompt:
+    """A prompt in the continuous pixel coordinates of one grid.
+
+    Args:
+        id: names the prompt in results and messages.
+        points: x, y of each click.
+        labels: 1 for a click on the object, 0 for one beside it; left out, all are 1.
+        box: xmin, ymin, xmax, ymax. Corners may come in any order and are put in this one. A box may be one
+            pixel or less, but not nothing.
+
+    Raises:
+        PromptInvalid: if there is neither point nor box, only negative points, a number that is not finite, a
+            label other than 0 and 1, or a box without width or height.
+    """
+
+    id: str
+    points: tuple[Point, ...] = ()
+    labels: tuple[int, ...] = ()
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", str(self.id))
+        points = tuple((float(x), float(y)) for x, y in self.points)
+        labels = tuple(int(label) for label in self.labels) if len(self.labels) else (1,) * len(points)
+        box = None if self.box is None else _ordered(self.box)
+        for name, value in (("points", points), ("labels", labels), ("box", box)):
+            object.__setattr__(self, name, value)
+        wrong = _what_is_wrong(points, labels, box)
+        if wrong:
+            raise PromptInvalid(f"prompt {self.id}: {wrong}")
+
+    @property
+    def kind(self) -> str:
+        """One of box, point, points, box+points."""
+        clicks = {0: "", 1: "point"}.get(len(self.points), "points")
+        if self.box is None:
+            return clicks
+        return "box+points" if clicks else "box"
+
+    @property
+    def coordinates(self) -> str:
+        """The coordinates as text: ``xmin ymin xmax ymax``, and ``x y label`` of each point, after ``;``."""
+        parts = [] if self.box is None else [_text(self.box)]
+        parts += [f"{_text(xy)} {label}" for xy, label in zip(self.points, self.labels, strict=True)]
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Prompt(PixelPrompt):
+    """A prompt in map coordinates, always x (east, longitude) before y.
+
+    Args:
+        id: names the prompt in results and messages.
+        points: x, y of each click.
+        labels: 1 for a click on the object, 0 for one beside it; left out, all are 1.
+        box: xmin, ymin, xmax, ymax, sides along the axes of `crs`; corners in any order.
+        crs: of the coordinates; None means the raster's own, or its pixels where it has no georeference.
+
+    Raises:
+        PromptInvalid: if the numbers make no prompt, see `PixelPrompt`.
+        CrsUnknown: if pyproj does not know the CRS.
+    """
+
+    crs: CRS | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "crs", None if self.crs is None else parse_crs(self.crs))
+
+
+def to_pixels(prompt: Prompt, grid: Grid) -> PixelPrompt:
+    """Return a prompt in the pixels of a grid.
+
+    A box becomes the bounds, in pixels, of its own outline: in a rotated grid or another CRS it grows to hold
+    all of it. It may reach beyond the raster. Longitudes that differ by full turns are the same.
+
+    Raises:
+        PromptCrsMismatch: if the prompt has a CRS and the grid has none, or one cannot become the other.
+        PromptOutsideRaster: if a point or all of the box lies beside the raster.
+    """
+    points = _to_grid(prompt, np.array(prompt.points).reshape(-1, 2), grid, as_line=False)
+    box = None
+    if prompt.box is not None:
+        outline = _to_grid(prompt, _outline(prompt.box), grid, as_line=True)
+        box = (*outline.min(axis=0).tolist(), *outline.max(axis=0).tolist())
+        if box[2] <= 0 or box[3] <= 0 or box[0] >= grid.width or box[1] >= grid.height:
+            raise PromptOutsideRaster(_beside(prompt, f"box {_text(prompt.box)}", outline.mean(axis=0), grid))
+    outside = ~grid.contains_pixels(points)
+    if outside.any():
+        first = int(np.argmax(outside))
+        what = f"point {_text(prompt.points[first])}"
+        raise PromptOutsideRaster(_beside(prompt, what, points[first], grid))
+    return PixelPrompt(prompt.id, tuple(map(tuple, points.tolist())), prompt.labels, box)
+
+
+def _to_grid(prompt: Prompt, xy: NDArray[np.float64], grid: Grid, as_line: bool) -> NDArray[np.float64]:
+    """Return pixel coordinates of map coordinates in the prompt's CRS."""
+    if prompt.crs is not None:
+        if grid.crs is None:
+            raise PromptCrsMismatch(
+                f"prompt {prompt.id} is in {crs_name(prompt.crs)} and the raster has no CRS; "
+                "georeference the raster, or give the prompt in its pixels (x right, y down)"
+            )
+        try:
+            xy = transform_xy(xy, prompt.crs, grid.crs)
+        except CrsTransformFailed as error:
+            raise PromptCrsMismatch(f"prompt {prompt.id}: {error}") from error
+    turn = full_turn(grid.crs)
+    if turn is not None and len(xy):
+        xy = xy.copy()
+        middle = float(grid.pixel_to_map([(grid.width / 2, grid.height / 2)])[0, 0])
+        centre: Any = xy[:, 0]
+        if as_line:
+            xy[:, 0] = np.unwrap(xy[:, 0], period=turn)
+            centre = (xy[:, 0].min() + xy[:, 0].max()) / 2
+        xy[:, 0] += turn * np.round((middle - centre) / turn)
+    return grid.map_to_pixel(xy)
+
+
+def _outline(box: Box) -> NDArray[np.float64]:
+    """Return points along the outline of a box, ``[4 * OUTLINE_STEPS, 2]``, in order."""
+    xmin, ymin, xmax, ymax = box
+    corners = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax), (xmin, ymin)]
+    return np.concatenate([np.linspace(start, end, OUTLINE_STEPS) for start, end in pairwise(corners)])
+
+
+def _ordered(box: Iterable[float]) -> Box:
+    """Return xmin, ymin, xmax, ymax of two opposite corners."""
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def _what_is_wrong(points: tuple[Point, ...], labels: tuple[int, ...], box: Box | None) -> str:
+    """Say what makes these numbers no prompt; nothing if they are one."""
+    if len(labels) != len(points):
+        return f"{len(points)} points and {len(labels)} labels; give one label a point"
+    if not set(labels) <= {0, 1}:
+        return f"labels {labels} are not 1 (object) or 0 (beside it)"
+    if not np.isfinite([*sum(points, ()), *(box or ())]).all():
+        return f"a coordinate of points {points}, box {box} is not a finite number"
+    if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+        return f"box {_text(box)} has no width or no height; click a point instead"
+    if box is None and 1 not in labels:
+        return "it has no box and no point on the object"
+    return ""
+
+
+def _text(values: Iterable[float]) -> str:
+    return " ".join(f"{value:.12g}" for value in values)
+
+
+def _beside(prompt: Prompt, what: str, xy: NDArray[np.float64], grid: Grid) -> str:
+    return (
+        f"prompt {prompt.id}: {what} ({crs_name(prompt.crs)}) lies at column {xy[0]:.1f}, row {xy[1]:.1f}, "
+        f"outside the raster's {grid.width} x {grid.height} pixels; check its CRS and the order x y"
+    )
