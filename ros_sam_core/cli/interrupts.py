@@ -1,4 +1,4 @@
-"""Ctrl-C stops at once, except in the middle of a write."""
+"""Ctrl-C takes effect at once, except in the middle of a write."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from types import FrameType
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into `KeyboardInterrupt`, and holds them back where asked to.
+    """Hold SIGINT and SIGTERM back, save in the blocks that allow them.
 
-    Works in the main thread alone, as Python's signals do.
+    While an instance is entered, a signal outside `allowed` waits for the next such block, and there becomes
+    `KeyboardInterrupt`. It is for the main thread alone, as Python's signals are.
     """
 
     def __init__(self) -> None:
-        self._held = False
+        self._allowed = False
         self._pending = False
 
     def __enter__(self) -> Interrupts:
@@ -29,18 +30,17 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if not self._held:
-            raise KeyboardInterrupt
         self._pending = True
+        if self._allowed:
+            raise KeyboardInterrupt
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Finish the block before an interrupt takes effect."""
-        self._held = True
+    def allowed(self) -> Iterator[None]:
+        """Let an interrupt end the block, also one that came before it."""
+        self._allowed = True
         try:
+            if self._pending:
+                raise KeyboardInterrupt
             yield
         finally:
-            self._held = False
-        if self._pending:
-            self._pending = False
-            raise KeyboardInterrupt
+            self._allowed = False

@@ -55,9 +55,7 @@ PointList = Annotated[
 ]
 PromptCrs = Annotated[
     str | None,
-    typer.Option(
-        metavar="CRS", help="Of --box and --point (else the raster's), or of a file that names none."
-    ),
+    typer.Option(metavar="CRS", help="Of the prompts; 'raster' is its own. Default: their file's, or that."),
 ]
 Model = Annotated[
     str,
