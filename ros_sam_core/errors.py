@@ -135,3 +135,46 @@ class ConfigInvalid(RosSamError, ValueError):
 
 class ModelInputInvalid(RosSamError, ValueError):
     """A model was given arrays of a shape or kind that it does not take."""
+
+
+class LoraStateInvalid(RosSamError, RuntimeError):
+    """LoRA is asked of a model that carries it already, or a model is to be saved that still does."""
+
+
+class CheckpointNotFound(RosSamError, FileNotFoundError):
+    """The checkpoint is not where it was said to be."""
+
+
+class CheckpointUnreadable(RosSamError, OSError):
+    """The checkpoint is empty, cut off or no checkpoint at all."""
+
+
+class CheckpointLayoutUnknown(RosSamError, ValueError):
+    """The file holds tensors, but of no model that is known here."""
+
+
+class CheckpointMismatch(RosSamError, ValueError):
+    """Tensors are missing, too many or of the wrong shape."""
+
+
+class CheckpointNotSaved(RosSamError, OSError):
+    """The checkpoint cannot be written, or its weights cannot be held by the chosen precision."""
+
+
+# Model zoo
+
+
+class ModelUnknown(RosSamError, LookupError):
+    """No model has this name, and no file either."""
+
+
+class ModelNotDownloaded(RosSamError, FileNotFoundError):
+    """The model is known, but its weights are not on this machine."""
+
+
+class DownloadFailed(RosSamError, ConnectionError):
+    """The weights could not be fetched or stored."""
+
+
+class DownloadCorrupt(RosSamError, ValueError):
+    """What was fetched is not what was published."""
