@@ -103,6 +103,21 @@ class PromptSkipped(RosSamWarning):
     """A row of a file of prompts holds nothing and was left out."""
 
 
+class NothingFound(PromptError):
+    """The model sees no object where the prompt is, or one smaller than asked for."""
+
+
+# Work
+
+
+class Cancelled(RosSamError, RuntimeError):
+    """The caller asked to stop."""
+
+
+class DeviceUnavailable(RosSamError, RuntimeError):
+    """Torch has no such device on this machine."""
+
+
 # Output
 
 

@@ -48,8 +48,8 @@ class LossConfig:
         sam: Weight of the SAM head's single mask loss.
         multimask: Weight of the best of SAM's three masks' loss.
         iou: Weight of the squared error of the predicted IoU.
-        rounds: Largest number of decodes a step: the first prompt, then correcting clicks; each further one is half
-            as frequent.
+        rounds: Largest number of decodes a step: the first prompt, then correcting clicks; each further
+            one is half as frequent.
     """
 
     num_points: int = 12544

@@ -43,7 +43,9 @@ class CropJitter:
     photometric: float = 1.0
 
 
-def _affine(obj: SceneObject, rng: np.random.Generator, jitter: CropJitter) -> tuple[NDArray[np.float64], float]:
+def _affine(
+    obj: SceneObject, rng: np.random.Generator, jitter: CropJitter
+) -> tuple[NDArray[np.float64], float]:
     """Return the 2x3 matrix from crop shares (0..1) to frame pixels, and the crop's side in pixels."""
     xmin, ymin, xmax, ymax = obj.box
     longer = max(xmax - xmin, ymax - ymin)

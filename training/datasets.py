@@ -44,7 +44,9 @@ class CropDataset(Dataset[Sample]):
     `points` [2, 1, 2] and `labels` [2, 1] (-1: none), in the crop's pixels.
     """
 
-    def __init__(self, config: TrainConfig, labelled: list[Scene], procedural: list[Scene], length: int) -> None:
+    def __init__(
+        self, config: TrainConfig, labelled: list[Scene], procedural: list[Scene], length: int
+    ) -> None:
         self.config = config
         self.sources: list[tuple[list[Scene], _Pool]] = []
         shares = []

@@ -30,7 +30,7 @@ class StepResult:
 
 
 def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the IoU `[N, K]` of logits `[N, K, h, w]` > 0 with targets `[N, 1, H, W]` > 0.5, on the targets' grid."""
+    """Return the IoU `[N, K]` of logits `[N, K, h, w]` with targets `[N, 1, H, W]`, on the targets' grid."""
     if logits.shape[-2:] != targets.shape[-2:]:
         logits = F.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)
     predicted, truth = logits > 0, targets > 0.5
@@ -97,7 +97,9 @@ def step_loss(model: RosSam, batch: dict[str, Tensor], config: LossConfig, round
     first: Tensor | None = None
     masks = None
     for index in range(rounds):
-        output = model.decode_all(embedding, PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks))
+        output = model.decode_all(
+            embedding, PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks)
+        )
         assert output.hq is not None
         loss = loss + round_loss(output, targets, config) / rounds
         shown = output.hq.detach().float()

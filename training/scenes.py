@@ -86,7 +86,9 @@ def build_pyramid(rgb: NDArray[np.uint8], levels: int = 4) -> tuple[NDArray[np.u
     return tuple(pyramid)
 
 
-def polygons_to_object(polygons: Sequence[Polygon], class_name: str, object_id: int = -1) -> SceneObject | None:
+def polygons_to_object(
+    polygons: Sequence[Polygon], class_name: str, object_id: int = -1
+) -> SceneObject | None:
     """Rasterise polygons whose vertices are indices of the object's own outermost pixels.
 
     COCO polygons are traced through the centres of the boundary pixels, so those pixels belong to the mask:
@@ -147,4 +149,6 @@ def split_scenes(scenes: Sequence[Scene], share: float, seed: int) -> tuple[list
     """Set a seeded share of the scenes aside; returns (train, set aside)."""
     order = np.random.default_rng(seed).permutation(len(scenes))
     aside = set(order[: round(share * len(scenes))].tolist())
-    return [s for i, s in enumerate(scenes) if i not in aside], [s for i, s in enumerate(scenes) if i in aside]
+    return [s for i, s in enumerate(scenes) if i not in aside], [
+        s for i, s in enumerate(scenes) if i in aside
+    ]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from ros_sam_core.model.checkpoints import save_checkpoint
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.lr_scheduler import LambdaLR
@@ -23,7 +24,6 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
 from ros_sam_core.errors import RosSamError
-from ros_sam_core.model.checkpoints import save_checkpoint
 from ros_sam_core.model.ros_sam import RosSam
 from training.config import TrainConfig, load_config
 from training.datasets import CropDataset, Sample
@@ -54,7 +54,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 class Run:
-    """A training run's state, as a checkpoint holds it: weights, their average, the optimiser and the step."""
+    """A training run's state, as a checkpoint holds it: weights, their average, optimiser and step."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -136,10 +136,16 @@ def load_scenes(config: TrainConfig) -> tuple[list[Scene], list[Scene], list[Sce
     """Load labelled scenes, those of them set aside, and procedural ones."""
     labelled = [scene for path in config.data.coco for scene in read_coco(Path(path))]
     kept, aside = split_scenes(labelled, config.data.aside, seed=0) if labelled else ([], [])
-    procedural = procedural_scenes(config.data.procedural, config.seed, Path(config.output).parent / "procedural")
+    procedural = procedural_scenes(
+        config.data.procedural, config.seed, Path(config.output).parent / "procedural"
+    )
     log.info(
         "%d scenes with %d objects, %d set aside with %d, %d procedural with %d",
-        *(n for scenes in (kept, aside, procedural) for n in (len(scenes), sum(len(s.objects) for s in scenes))),
+        *(
+            n
+            for scenes in (kept, aside, procedural)
+            for n in (len(scenes), sum(len(s.objects) for s in scenes))
+        ),
     )
     return kept, aside, procedural
 
@@ -149,7 +155,11 @@ def batches(run: Run, dataset: CropDataset) -> DataLoader[Sample]:
     left = Subset(dataset, range(run.step * run.config.batch, len(dataset)))
     workers = run.config.data.workers
     return DataLoader(
-        left, batch_size=run.config.batch, num_workers=workers, prefetch_factor=4 if workers else None, drop_last=True
+        left,
+        batch_size=run.config.batch,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        drop_last=True,
     )
 
 
@@ -173,7 +183,8 @@ def fit(run: Run) -> None:
             shown = run.train_step({key: value.to(run.accelerator.device) for key, value in batch.items()})
             mean = {key: 0.98 * mean.get(key, value) + 0.02 * value for key, value in shown.items()}
             rate = (run.step - first) * config.batch / (time.monotonic() - started)
-            text = f"loss {mean['loss']:.3f} IoU box {mean['iou_box']:.3f} click {mean['iou_click']:.3f} {rate:.1f} img/s"
+            ious = f"IoU box {mean['iou_box']:.3f} click {mean['iou_click']:.3f}"
+            text = f"loss {mean['loss']:.3f} {ious} {rate:.1f} img/s"
             progress.update(task, completed=run.step, description=text)
             if run.step % 50 == 0:
                 record(run, **mean, lr=run.schedule.get_last_lr()[0], images_per_second=rate)

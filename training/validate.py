@@ -37,7 +37,9 @@ def validate(model: RosSam, scenes: Sequence[Scene], seed: int, batch: int = 16)
                 image, target = sample_crop(scene, obj, rng, jitter, size)
                 mask = (target > 0.5).numpy()
                 if mask.sum() >= 12:
-                    samples.append((image, target, mask_box(mask), centre_click(mask), obj.class_name in MOVERS))
+                    samples.append(
+                        (image, target, mask_box(mask), centre_click(mask), obj.class_name in MOVERS)
+                    )
         movers = torch.tensor([sample[4] for sample in samples])
         ious = []
         for start in range(0, len(samples), batch):

@@ -23,6 +23,7 @@ class CropPolicy:
         crop_px: Side of the fixed crop, native pixels; 0 shows the frame whole (plain SAM).
         scale: Side of a scaled crop over the longer side of the box.
         min_px: Smallest crop, native pixels: below it there is too little context to see an object.
+        snap: Crops start at multiples of this share of their side, so that neighbouring prompts share one.
         click_px: Sides of the crops in which a click without a box is first looked at, native pixels.
     """
 
@@ -30,18 +31,21 @@ class CropPolicy:
     crop_px: int = 512
     scale: float = 2.0
     min_px: int = 24
+    snap: float = 0.0
     click_px: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in ("fixed", "scaled"):
             raise ConfigInvalid(f"crop kind is {self.kind!r}; use 'fixed' or 'scaled'")
-        if self.crop_px < 0 or self.min_px < 1 or self.scale < 1:
+        if self.crop_px < 0 or self.min_px < 1 or self.scale < 1 or not 0 <= self.snap <= 0.25:
             raise ConfigInvalid(
-                f"crop_px={self.crop_px}, min_px={self.min_px}, scale={self.scale}: "
-                "crop_px must be 0 or more, min_px and scale 1 or more"
+                f"crop_px={self.crop_px}, min_px={self.min_px}, scale={self.scale}, snap={self.snap}: "
+                "crop_px must be 0 or more, min_px and scale 1 or more, snap from 0 to 0.25"
             )
         if self.kind == "scaled" and not self.click_px:
-            raise ConfigInvalid("a scaled crop policy needs click_px, the crops in which a click is first looked at")
+            raise ConfigInvalid(
+                "a scaled crop policy needs click_px, the crops in which a click is first looked at"
+            )
         if any(side < 8 for side in self.click_px):
             raise ConfigInvalid(f"click_px={self.click_px}: every side must be 8 px or more")
 
@@ -134,7 +138,9 @@ class ModelConfig:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ConfigInvalid):
                 raise
-            raise ConfigInvalid(f"the model's configuration cannot be read: {error!r} in {text[:200]!r}") from error
+            raise ConfigInvalid(
+                f"the model's configuration cannot be read: {error!r} in {text[:200]!r}"
+            ) from error
 
 
 def tiny_config() -> ModelConfig:
@@ -142,7 +148,7 @@ def tiny_config() -> ModelConfig:
     return ModelConfig(
         arch="tiny",
         input_px=192,
-        crop=CropPolicy(kind="scaled", scale=2.0, min_px=24, click_px=(48, 96, 192)),
+        crop=CropPolicy(kind="scaled", scale=2.0, min_px=24, snap=0.0625, click_px=(64, 160, 400)),
         tiny=TinySize(),
         name="ros-sam-tiny",
     )

@@ -55,7 +55,9 @@ class SamDecoder(MaskDecoder):  # type: ignore[misc]
             iou_head_hidden_dim=dim,
         )
 
-    def run_transformer(self, tokens: Tensor, embedding: Tensor, pe: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+    def run_transformer(
+        self, tokens: Tensor, embedding: Tensor, pe: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Let tokens `[N, T, D]` and images attend to each other.
 
         Args:
@@ -133,7 +135,7 @@ class HqDecoder(SamDecoder):
 
 
 class TinyHqDecoder(HqDecoder):
-    """The HQ decoder of the bundled model: the early feature comes at stride 4, and the HQ mask at stride 2."""
+    """The HQ decoder of the bundled model: early features of strides 4 and 2, and an HQ mask at stride 2."""
 
     def __init__(self, config: ModelConfig) -> None:
         assert config.tiny is not None

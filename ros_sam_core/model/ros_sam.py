@@ -57,14 +57,16 @@ class PromptBatch:
         if self.points is None and self.boxes is None and self.masks is None:
             raise ModelInputInvalid("a prompt needs a point, a box or a mask; all three are missing")
         if self.points is not None and self.labels is not None and self.points.shape[:2] != self.labels.shape:
-            raise ModelInputInvalid(f"points {tuple(self.points.shape)} do not fit labels {tuple(self.labels.shape)}")
+            raise ModelInputInvalid(
+                f"points {tuple(self.points.shape)} do not fit labels {tuple(self.labels.shape)}"
+            )
 
     def __len__(self) -> int:
         given = next(value for value in (self.points, self.boxes, self.masks) if value is not None)
         return int(given.shape[0])
 
     def tokens(self) -> tuple[Tensor, Tensor] | None:
-        """Return coordinates `[N, T, 2]` and labels `[N, T]`: points (and SAM's padding), then box corners."""
+        """Return coordinates `[N, T, 2]` and labels `[N, T]`: points, SAM's padding, then box corners."""
         coordinates: list[Tensor] = []
         labels: list[Tensor] = []
         if self.points is not None and self.labels is not None:
@@ -91,7 +93,11 @@ class MixedPromptEncoder(PromptEncoder):  # type: ignore[misc]
         """Return the sparse `[N, T, D]` and the dense `[N, D, h, w]` embeddings of N prompts."""
         weight = self.no_mask_embed.weight
         tokens = prompts.tokens()
-        sparse = weight.new_zeros(len(prompts), 0, self.embed_dim) if tokens is None else self._embed_tokens(*tokens)
+        sparse = (
+            weight.new_zeros(len(prompts), 0, self.embed_dim)
+            if tokens is None
+            else self._embed_tokens(*tokens)
+        )
         if prompts.masks is not None:
             return sparse, self._embed_masks(prompts.masks)
         return sparse, weight.reshape(1, -1, 1, 1).expand(len(prompts), -1, *self.image_embedding_size)
@@ -160,14 +166,18 @@ class RosSam(nn.Module):
         """
         side = self.config.input_px
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, side, side):
-            raise ModelInputInvalid(f"images are {tuple(images.shape)}; this model takes [B, 3, {side}, {side}]")
+            raise ModelInputInvalid(
+                f"images are {tuple(images.shape)}; this model takes [B, 3, {side}, {side}]"
+            )
         final, early = self.image_encoder((images.float() - self.pixel_mean) / self.pixel_std)
         return Embedding(final, early)
 
     def decode_all(self, embedding: Embedding, prompts: PromptBatch) -> DecoderOutput:
         """Decode every head and every mask token; what training sees."""
         if len(prompts) % len(embedding.final):
-            raise ModelInputInvalid(f"{len(prompts)} prompts cannot be shared by {len(embedding.final)} images")
+            raise ModelInputInvalid(
+                f"{len(prompts)} prompts cannot be shared by {len(embedding.final)} images"
+            )
         sparse, dense = self.prompt_encoder.embed(prompts)
         pe = self.prompt_encoder.get_dense_pe()
         return self.mask_decoder.decode(embedding.final, embedding.early, pe, sparse, dense)

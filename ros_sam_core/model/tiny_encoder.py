@@ -51,9 +51,15 @@ class TinyEncoder(nn.Module):
         size = config.tiny
         w2, w4, w8, w16 = size.widths
         n2, n4, n8 = size.convs
-        self.stem = nn.Sequential(nn.Conv2d(3, w2, 3, stride=2, padding=1), *(ConvBlock(w2) for _ in range(n2)))
-        self.stage4 = nn.Sequential(nn.Conv2d(w2, w4, 3, stride=2, padding=1), *(ConvBlock(w4) for _ in range(n4)))
-        self.stage8 = nn.Sequential(nn.Conv2d(w4, w8, 3, stride=2, padding=1), *(ConvBlock(w8) for _ in range(n8)))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, w2, 3, stride=2, padding=1), *(ConvBlock(w2) for _ in range(n2))
+        )
+        self.stage4 = nn.Sequential(
+            nn.Conv2d(w2, w4, 3, stride=2, padding=1), *(ConvBlock(w4) for _ in range(n4))
+        )
+        self.stage8 = nn.Sequential(
+            nn.Conv2d(w4, w8, 3, stride=2, padding=1), *(ConvBlock(w8) for _ in range(n8))
+        )
         self.stage16 = nn.Conv2d(w8, w16, 3, stride=2, padding=1)
         self.lateral8 = nn.Conv2d(w8, w4, 1)
         side = config.embedding_px

@@ -1,0 +1,114 @@
+"""The order in which a model looks at a prompt: a click first at several scales, then at the object's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.prompts import Box, PixelPrompt
+from ros_sam_core.geo.raster import Frame
+from ros_sam_core.model.config import CropPolicy
+from ros_sam_core.predict.crop import (
+    Crop,
+    box_of,
+    crop_around,
+    crop_at,
+    crops_for_click,
+    longer_side,
+    union_box,
+)
+from ros_sam_core.predict.predictor import Look, Predictor
+
+SHARE = (0.2, 0.7)
+"""An object's longer side over its crop's, between which a first look can be trusted."""
+ENLARGED = 1.6
+"""Factor by which a crop grows when the object turns out to reach its edge."""
+ENLARGEMENTS = 2
+
+
+def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[Look]:
+    """Return the mask of each prompt (frame pixels).
+
+    Under a scaled crop policy a click has no size yet: it is looked at in crops of several sizes, and the
+    best look's box gives the crop of the second look. A mask that reaches the edge of its crop is looked at
+    again in a larger one.
+    """
+    policy = predictor.model.config.crop
+    sized = _with_boxes(predictor, frame, prompts) if policy.kind == "scaled" else list(prompts)
+    requests = [(_crop_for(prompt, policy, frame.grid), prompt) for prompt in sized]
+    looks = predictor.look(frame, requests)
+    for _ in range(ENLARGEMENTS):
+        cut = [i for i, look in enumerate(looks) if look.is_cut(frame.grid.width, frame.grid.height)]
+        if not cut:
+            break
+        larger = [(_enlarge(looks[i].crop, policy), sized[i]) for i in cut]
+        for i, look in zip(cut, predictor.look(frame, larger), strict=True):
+            looks[i] = look
+    return looks
+
+
+def _with_boxes(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[PixelPrompt]:
+    """Give every prompt a box: its own, or that of the best first look."""
+    policy = predictor.model.config.crop
+    requests = []
+    owners = []
+    for index, prompt in enumerate(prompts):
+        if prompt.box is None:
+            crops = _first_crops(prompt, policy, frame.grid)
+            requests += [(crop, _within(prompt, crop)) for crop in crops]
+            owners += [index] * len(crops)
+    best: dict[int, Look] = {}
+    for index, look in zip(owners, predictor.look(frame, requests), strict=True):
+        if index not in best or _worth(look, frame.grid) > _worth(best[index], frame.grid):
+            best[index] = look
+    sized = list(prompts)
+    for index, look in best.items():
+        if look.box is not None:
+            sized[index] = replace(prompts[index], box=look.box)
+    return sized
+
+
+def _first_crops(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> list[Crop]:
+    """Return the crops of the first look, around the first positive click: those that show all of them."""
+    positive = _positive(prompt)
+    crops = crops_for_click(positive[0], policy, frame)
+    x0, y0, x1, y1 = box_of(positive)
+    whole = [c for c in crops if c.x0 < x0 and c.y0 < y0 and c.x0 + c.side > x1 and c.y0 + c.side > y1]
+    return whole or [crop_around((x0, y0, x1, y1), policy, frame)]
+
+
+def _worth(look: Look, frame: Grid) -> float:
+    """Rank first looks: the predicted IoU, less where the object is cut, or too small or too large."""
+    box = look.box
+    if box is None:
+        return -math.inf
+    share = longer_side(box) / look.crop.side
+    octaves = max(0.0, math.log2(SHARE[0] / share), math.log2(share / SHARE[1]))
+    return look.iou - 0.2 * octaves - 0.2 * look.is_cut(frame.width, frame.height)
+
+
+def _within(prompt: PixelPrompt, crop: Crop) -> PixelPrompt:
+    """Leave out the clicks that a crop does not show."""
+    x0, y0, x1, y1 = crop.bounds
+    kept = [i for i, (x, y) in enumerate(prompt.points) if x0 <= x < x1 and y0 <= y < y1]
+    points = tuple(prompt.points[i] for i in kept)
+    return replace(prompt, points=points, labels=tuple(prompt.labels[i] for i in kept))
+
+
+def _crop_for(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> Crop:
+    positive = _positive(prompt)
+    if prompt.box is None:
+        return crop_around(box_of(positive), policy, frame)
+    extent: Box = union_box(prompt.box, box_of(positive)) if positive else prompt.box
+    return crop_around(extent, policy, frame)
+
+
+def _enlarge(crop: Crop, policy: CropPolicy) -> Crop:
+    half = crop.side / 2
+    return crop_at((crop.x0 + half, crop.y0 + half), math.ceil(crop.side * ENLARGED), policy.snap)
+
+
+def _positive(prompt: PixelPrompt) -> list[tuple[float, float]]:
+    return [xy for xy, sign in zip(prompt.points, prompt.labels, strict=True) if sign]

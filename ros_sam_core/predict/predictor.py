@@ -1,0 +1,190 @@
+"""Look at crops through a model: encode what was not seen before, decode prompts, all in frame pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.measure import label
+from torch import Tensor
+from torch.nn import functional as F
+
+from ros_sam_core.geo.prompts import Box, PixelPrompt
+from ros_sam_core.geo.raster import Frame
+from ros_sam_core.model.ros_sam import Embedding, PromptBatch, RosSam
+from ros_sam_core.predict.cache import EmbeddingCache, embedding_key, to_half
+from ros_sam_core.predict.crop import Crop, read_crop
+
+ENCODE_BATCH = 8
+"""Crops of a small model encoded at once; larger inputs go one by one."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a model saw of one prompt in one crop.
+
+    Attributes:
+        crop: Where it looked.
+        logits: float32 `[m, m]` over the crop; object where > 0.
+        iou: Predicted IoU of that mask, 0..1.
+    """
+
+    crop: Crop
+    logits: NDArray[np.float32]
+    iou: float
+
+    @property
+    def box(self) -> Box | None:
+        """Bounds of the mask in frame pixels, None where it is empty."""
+        mask = self.logits > 0
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return None
+        corners = [(columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)]
+        (x0, y0), (x1, y1) = self.crop.to_frame(corners, len(mask)).tolist()
+        return x0, y0, x1, y1
+
+    def is_cut(self, width: int, height: int) -> bool:
+        """Say whether the mask reaches an edge of the crop that is not beyond the frame of this size."""
+        mask = self.logits > 0
+        x0, y0, x1, y1 = self.crop.bounds
+        return bool(
+            (x0 > 0 and mask[:, 0].any())
+            or (y0 > 0 and mask[0].any())
+            or (x1 < width and mask[:, -1].any())
+            or (y1 < height and mask[-1].any())
+        )
+
+
+def keep_prompted(look: Look, prompt: PixelPrompt) -> Look:
+    """Drop the parts of a mask that the prompt does not point at.
+
+    Of a box's mask the parts that lie in it by half stay, of a click's those under its positive points;
+    where none does, the largest part stays.
+    """
+    parts, count = label(look.logits > 0, connectivity=2, return_num=True)
+    if count <= 1:
+        return look
+    size = len(look.logits)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    if prompt.box is not None:
+        (x0, y0), (x1, y1) = (
+            np.rint(look.crop.to_model(np.reshape(prompt.box, (2, 2)), size)).astype(int).clip(0, size)
+        )
+        kept = np.bincount(parts[y0:y1, x0:x1].ravel(), minlength=count + 1) * 2 > sizes
+    else:
+        kept = np.zeros(count + 1, bool)
+    positive = [xy for xy, sign in zip(prompt.points, prompt.labels, strict=True) if sign]
+    if positive:
+        x, y = np.floor(look.crop.to_model(positive, size)).astype(int).clip(0, size - 1).T
+        kept[parts[y, x]] = True
+    if not kept[1:].any():
+        kept[1 + sizes[1:].argmax()] = True
+    kept[0] = True
+    logits = np.where(kept[parts], look.logits, np.float32(-1e-3))
+    return Look(look.crop, logits, look.iou)
+
+
+class Predictor:
+    """A model that looks at crops of frames.
+
+    Args:
+        model: In evaluation mode.
+        weights: Short hash of its weights, part of the cache's key.
+        cache: Embeddings kept between calls.
+    """
+
+    def __init__(self, model: RosSam, weights: str, cache: EmbeddingCache) -> None:
+        self.model, self.weights, self.cache = model, weights, cache
+        self.encoded = 0
+
+    @property
+    def input_px(self) -> int:
+        """Side of the model's input."""
+        return self.model.config.input_px
+
+    @torch.inference_mode()
+    def embed(self, frame: Frame, crops: Sequence[Crop]) -> dict[Crop, Embedding]:
+        """Return the embeddings of crops, encoding once each that is not in the cache."""
+        keys = {crop: embedding_key(frame.fingerprint, crop, self.weights, self.input_px) for crop in crops}
+        found = {crop: self.cache.get(key) for crop, key in keys.items()}
+        done = {crop: embedding for crop, embedding in found.items() if embedding is not None}
+        missing = [crop for crop, embedding in found.items() if embedding is None]
+        step = ENCODE_BATCH if self.input_px < 512 else 1
+        for start in range(0, len(missing), step):
+            some = missing[start : start + step]
+            batch = self.model.encode(torch.cat([self._image(frame, crop) for crop in some]))
+            self.encoded += len(some)
+            for i, crop in enumerate(some):
+                one = to_half(Embedding(batch.final[i : i + 1], tuple(e[i : i + 1] for e in batch.early)))
+                self.cache.put(keys[crop], one)
+                done[crop] = one
+        return done
+
+    def look(self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]]) -> list[Look]:
+        """Return what the model sees of each prompt (frame pixels) in its crop, in the same order."""
+        embeddings = self.embed(frame, [crop for crop, _ in requests])
+        looks: list[Look | None] = [None] * len(requests)
+
+        def kind(index: int) -> tuple[int, bool]:
+            prompt = requests[index][1]
+            return len(prompt.points), prompt.box is not None
+
+        for (points, boxed), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
+            indices = list(group)
+            for start in range(0, len(indices), ENCODE_BATCH):
+                some = indices[start : start + ENCODE_BATCH]
+                logits, iou = self._decode([requests[i] for i in some], embeddings, points > 0, boxed)
+                for i, mask, score in zip(some, logits, iou, strict=True):
+                    looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
+        return [look for look in looks if look is not None]
+
+    @torch.inference_mode()
+    def _decode(
+        self,
+        requests: Sequence[tuple[Crop, PixelPrompt]],
+        embeddings: dict[Crop, Embedding],
+        pointed: bool,
+        boxed: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Decode prompts with equally many points; returns logits `[N, m, m]` and predicted IoU `[N]`."""
+        device = self.model.pixel_mean.device
+        chosen = [embeddings[crop] for crop, _ in requests]
+        final = torch.cat([e.final for e in chosen]).to(device).float()
+        early = tuple(
+            torch.cat(level).to(device).float() for level in zip(*(e.early for e in chosen), strict=True)
+        )
+
+        def moved(values: list[tuple[Crop, Sequence[float]]]) -> Tensor:
+            array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
+            return torch.from_numpy(array).float().to(device)
+
+        points = labels = boxes = None
+        if pointed:
+            points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
+            labels = torch.tensor([prompt.labels for _, prompt in requests], device=device)
+        if boxed:
+            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box]).flatten(1)
+        head = self.model.config.head
+        # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
+        ambiguous = head != "hq" and not boxed and points is not None and points.shape[1] == 1
+        decoded = self.model.decode(
+            Embedding(final, early),
+            PromptBatch(points=points, labels=labels, boxes=boxes),
+            multimask=ambiguous,
+        )
+        logits, iou = decoded.best(head)
+        return logits[:, 0].float().cpu().numpy(), iou.float().clamp(0, 1).cpu().numpy()
+
+    def _image(self, frame: Frame, crop: Crop) -> Tensor:
+        """Read a crop as `[1, 3, S, S]`; bicubic where it is smaller than the model's input."""
+        rgb, _ = read_crop(frame, crop, self.input_px)
+        image = torch.from_numpy(rgb).to(self.model.pixel_mean.device).permute(2, 0, 1)[None].float()
+        if image.shape[-1] < self.input_px:
+            size = (self.input_px, self.input_px)
+            image = F.interpolate(image, size, mode="bicubic", align_corners=False).clamp(0, 255)
+        return image
