@@ -72,19 +72,20 @@ class Attention(nn.Module):
             attended = attend_rel_pos(q, k, v, *self._relative_positions(q, grid))
         else:
             attended = F.scaled_dot_product_attention(q, k, v)
-        attended = attended.transpose(1, 2).flatten(2).unflatten(1, grid)
+        attended = torch.unflatten(attended.transpose(1, 2).flatten(2), 1, grid)
         if self.window_size:
             attended = from_windows(attended, size)
-        return self.proj(attended)
+        result: Tensor = self.proj(attended)
+        return result
 
     def _to_heads(self, x: Tensor) -> Tensor:
         """[B, H, W, C] to [B, n, T, C/n]."""
-        return x.flatten(1, 2).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        return torch.unflatten(x.flatten(1, 2), 2, (self.num_heads, -1)).transpose(1, 2)
 
     def _relative_positions(self, q: Tensor, grid: torch.Size) -> tuple[Tensor, Tensor]:
         """Bias of each query for the keys' rows [B, n, T, H] and for their columns [B, n, T, W]."""
         height, width = grid
-        queries = q.unflatten(2, (height, width))
+        queries = torch.unflatten(q, 2, (height, width))
         rows = _distance_table(self.rel_pos_h.to(q.dtype), height)
         columns = _distance_table(self.rel_pos_w.to(q.dtype), width)
         by_row = torch.einsum("bnhwc,hkc->bnhwk", queries, rows)
@@ -139,7 +140,7 @@ def to_windows(x: Tensor, window: int, pad: Tensor) -> Tensor:
         filled = pad.expand(batch, rows * window, columns * window, channels).clone()
         filled[:, :height, :width] = x
         x = filled
-    x = x.unflatten(2, (columns, window)).unflatten(1, (rows, window))
+    x = x.reshape(batch, rows, window, columns, window, channels)
     return x.transpose(2, 3).flatten(0, 2)
 
 
@@ -148,7 +149,7 @@ def from_windows(windows: Tensor, size: torch.Size) -> Tensor:
     height, width = size
     window = windows.shape[1]
     rows, columns = -(-height // window), -(-width // window)
-    x = windows.unflatten(0, (-1, rows, columns)).transpose(2, 3)
+    x = torch.unflatten(windows, 0, (-1, rows, columns)).transpose(2, 3)
     return x.flatten(3, 4).flatten(1, 2)[:, :height, :width]
 
 

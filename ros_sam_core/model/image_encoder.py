@@ -89,7 +89,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [B, H, W, C] to the same shape."""
         x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
 
 
 class SamEncoder(nn.Module):
@@ -135,7 +136,7 @@ class SamEncoder(nn.Module):
             The embedding [B, 256, S/16, S/16], and the early feature [B, width, S/16, S/16], the output
             of the first block with global attention, in a tuple of one.
         """
-        tokens = self.patch_embed(images) + self.pos_embed
+        tokens = self.patch_embed(images.to(self.pos_embed.dtype)) + self.pos_embed
         early = tokens
         recompute = self.gradient_checkpointing and self.training and torch.is_grad_enabled()
         for index, block in enumerate(self.blocks):

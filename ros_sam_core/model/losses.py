@@ -61,22 +61,24 @@ def sample_uncertain_points(
         logits: Float [N, 1, h, w].
         num_points: Points a mask, P.
         oversample: Candidates are drawn ``int(P * oversample)`` a mask, uniformly.
-        importance: Share of P kept from the candidates whose logits are closest to
-            zero; the rest are fresh uniform points.
+        importance: Share of P kept from the candidates whose logits are closest to zero; the rest are
+            fresh uniform points.
         generator: Source of the random numbers, on the device of the logits; torch's global one if None.
 
     Returns:
         Points as in `sample_points`, [N, P, 2], dtype of the logits, without gradient.
     """
-    masks = len(logits)
-    options = {"device": logits.device, "dtype": logits.dtype}
-    candidates = torch.rand(masks, int(num_points * oversample), 2, generator=generator, **options)
+
+    def uniform_points(count: int) -> Tensor:
+        shape = (len(logits), count, 2)
+        return torch.rand(shape, generator=generator, device=logits.device, dtype=logits.dtype)
+
+    candidates = uniform_points(int(num_points * oversample))
     certainty = sample_points(logits, candidates).abs()
     kept = int(num_points * importance)
     order = (-certainty).topk(kept, dim=1).indices
     uncertain = candidates.gather(1, order.unsqueeze(2).expand(-1, -1, 2))
-    uniform = torch.rand(masks, num_points - kept, 2, generator=generator, **options)
-    return torch.cat([uncertain, uniform], dim=1)
+    return torch.cat([uncertain, uniform_points(num_points - kept)], dim=1)
 
 
 def mask_loss_at(

@@ -1,0 +1,205 @@
+"""Checkpoints in and out: SAM, HQ-SAM, ROS-SAM's release, and this project's own.
+
+Ours is one ``.safetensors`` with the configuration as JSON in its metadata. Files are untrusted: a
+``.pth`` is read with ``weights_only=True``, and every tensor must have the name and the shape that the
+model expects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ros_sam_core.errors import (
+    CheckpointLayoutUnknown,
+    CheckpointNotFound,
+    CheckpointNotSaved,
+    CheckpointUnreadable,
+    LoraStateInvalid,
+)
+from ros_sam_core.model.config import ModelConfig
+from ros_sam_core.model.layouts import (
+    Tensors,
+    check_shapes,
+    expected_shapes,
+    read_release,
+    read_sam,
+    shapes_of,
+)
+from ros_sam_core.model.lora import has_lora
+from ros_sam_core.model.ros_sam import RosSam
+
+CONFIG_KEY = "ros_sam_config"
+RELEASE_FILES = ("model.safetensors", "model_1.safetensors")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model and where it comes from.
+
+    Attributes:
+        model: In evaluation mode, float32, on the CPU, LoRA merged.
+        layout: What the file was: "SAM", "HQ-SAM", "ROS-SAM release" or "ros-sam".
+        sha256: Hexadecimal, of the file; of the release's two files one after the other.
+        metadata: What else the file says of itself (ours only).
+    """
+
+    model: RosSam
+    layout: str
+    sha256: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> LoadedModel:
+    """Read a checkpoint of any of the four layouts.
+
+    Args:
+        path: A ``.pth`` of SAM or HQ-SAM, a folder of ROS-SAM's release, or a ``.safetensors`` of ours.
+
+    Raises:
+        CheckpointNotFound: There is nothing at the path, or the folder holds no release.
+        CheckpointUnreadable: The file is empty, cut off or no checkpoint.
+        CheckpointLayoutUnknown: The tensors are those of another model.
+        CheckpointMismatch: Tensors are missing, too many or of the wrong shape.
+        ConfigInvalid: The configuration in our file makes no sense.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _load_release(path)
+    if not path.exists():
+        raise CheckpointNotFound(
+            f"there is no checkpoint at {path}; `ros-sam models list` shows the known models"
+        )
+    tensors, metadata = _read(path)
+    if CONFIG_KEY in metadata:
+        config, layout = ModelConfig.from_json(metadata.pop(CONFIG_KEY)), "ros-sam"
+        check_shapes(shapes_of(tensors), expected_shapes(config), path.name)
+    else:
+        _refuse_part_of_release(tensors, path)
+        config, tensors, layout = read_sam(tensors, path.stem)
+    return LoadedModel(_build(config, tensors), layout, sha256_of(path), metadata)
+
+
+def save_checkpoint(
+    model: RosSam,
+    path: str | os.PathLike[str],
+    dtype: torch.dtype = torch.float32,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model as one ``.safetensors`` of our layout; an existing file is replaced in one step.
+
+    Args:
+        model: LoRA merged.
+        path: Where to; its folder exists.
+        dtype: Precision of the stored weights, float32 or float16. Reading gives float32 again.
+        metadata: What else the file should say of itself.
+
+    Raises:
+        LoraStateInvalid: The model carries LoRA that is not merged.
+        CheckpointNotSaved: The file cannot be written, or a weight is not finite in this precision.
+    """
+    path = Path(path)
+    if has_lora(model):
+        raise LoraStateInvalid("the model carries LoRA that is not merged; call merge_lora(model) first")
+    tensors = {
+        name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()
+    }
+    broken = sorted(name for name, value in tensors.items() if not value.isfinite().all())
+    if broken:
+        raise CheckpointNotSaved(
+            f"weights are not finite as {dtype}, so {path} is not written: {', '.join(broken[:8])}"
+        )
+    told = {**(metadata or {}), CONFIG_KEY: model.config.to_json()}
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            unfinished = Path(folder) / path.name
+            save_file(tensors, unfinished, metadata=told)
+            unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointNotSaved(
+            f"cannot write {path}: {error}; is the folder there and writable?"
+        ) from error
+
+
+def sha256_of(*paths: Path) -> str:
+    """Return the hexadecimal sha256 of one or more files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _load_release(folder: Path) -> LoadedModel:
+    paths = [folder / name for name in RELEASE_FILES]
+    absent = [path.name for path in paths if not path.is_file()]
+    if absent:
+        raise CheckpointNotFound(
+            f"the folder {folder} holds no {' and no '.join(absent)}; "
+            f"a ROS-SAM release has {' and '.join(RELEASE_FILES)}"
+        )
+    (decoder, _), (sam, _) = (_read(path) for path in paths)
+    config, state = read_release(decoder, sam, folder.resolve().name)
+    return LoadedModel(_build(config, state), "ROS-SAM release", sha256_of(*paths))
+
+
+def _build(config: ModelConfig, state: Tensors) -> RosSam:
+    """Make the model around tensors that were checked: nothing is initialised only to be overwritten."""
+    with torch.device("meta"):
+        model = RosSam(config)
+    state = {name: value.float().contiguous() for name, value in state.items()}
+    model.load_state_dict(state, strict=True, assign=True)
+    assert not any(buffer.is_meta for buffer in model.buffers())
+    return model.requires_grad_(True).eval()
+
+
+def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+    """Read all tensors of a file and its metadata, which only safetensors has."""
+    if path.stat().st_size == 0:
+        raise CheckpointUnreadable(f"{path} is empty (0 bytes); was its download broken off? Get it anew.")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointUnreadable(
+            f"{path} is no checkpoint, or holds more than weights; only weights are read, since other "
+            "content could run code. Get the file from its publisher."
+        ) from error
+    except (
+        SafetensorError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:
+        raise CheckpointUnreadable(f"{path} is cut off or no checkpoint ({error}); get it anew.") from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise CheckpointLayoutUnknown(
+            f"{path} holds a {type(loaded).__name__} of other things than tensors; "
+            "a SAM or HQ-SAM file is a plain dictionary of tensors"
+        )
+    return loaded, {}
+
+
+def _refuse_part_of_release(tensors: Tensors, path: Path) -> None:
+    if "hf_token.weight" in tensors or any(".attn.qkv.linear_a_q." in key for key in tensors):
+        raise CheckpointLayoutUnknown(
+            f"{path} is one of the two files of a ROS-SAM release; "
+            f"give the folder that holds {' and '.join(RELEASE_FILES)}"
+        )
