@@ -118,6 +118,10 @@ class DeviceUnavailable(RosSamError, RuntimeError):
     """Torch has no such device on this machine."""
 
 
+class NothingSegmented(RosSamError, ValueError):
+    """None of the prompts gave an outline, so there is nothing to write."""
+
+
 # Output
 
 
@@ -170,6 +174,10 @@ class CheckpointLayoutUnknown(RosSamError, ValueError):
 
 class CheckpointMismatch(RosSamError, ValueError):
     """Tensors are missing, too many or of the wrong shape."""
+
+
+class DecoderIgnored(RosSamWarning):
+    """A checkpoint holds two different decoders; one of them is used."""
 
 
 class CheckpointNotSaved(RosSamError, OSError):
