@@ -39,9 +39,8 @@ def run_demo(folder: Path, model: str, seed: int, report: Report) -> None:
         RosSamError: The folder cannot be written, or the model cannot be opened.
     """
     scene = make_scene(seed, SHAPE, "airport")
-    grid = Grid(
-        SHAPE, Affine(scene.gsd_m, 0, ORIGIN_M[0], 0, -scene.gsd_m, ORIGIN_M[1]), CRS.from_epsg(32633)
-    )
+    place = Affine(scene.gsd_m, 0, ORIGIN_M[0], 0, -scene.gsd_m, ORIGIN_M[1])
+    grid = Grid(SHAPE, place, CRS.from_epsg(32633))
     objects = [thing for thing in scene.instances if thing.polygon.area >= MIN_AREA_PX]
     raster, prompts = folder / "scene.tif", folder / "prompts.gpkg"
     polygons, picture = folder / "polygons.gpkg", folder / "overlay.png"
@@ -50,9 +49,7 @@ def run_demo(folder: Path, model: str, seed: int, report: Report) -> None:
         _write_scene(raster, scene, grid)
         _write_prompts(prompts, objects, grid)
     except OSError as error:
-        raise OutputFailed(
-            f"{folder}: cannot be written ({error}); name another folder with --output"
-        ) from error
+        raise OutputFailed(f"{folder} cannot be written ({error}); name another with --output") from error
 
     request = SegmentRequest(raster=str(raster), output=polygons, boxes=prompts, model=model, overwrite=True)
     run_segment(request, report)
