@@ -63,6 +63,7 @@ def airplane(rng: np.random.Generator, sun: tuple[float, float]) -> Sprite:
     wing = vary(rng, mix(body, (0.62, 0.64, 0.67), rng.uniform(0, 0.8)), 0.02)
     layers = [Layer((*mirrored(wings), *mirrored(tail)), wing)]
     layers += _wing_details(rng, plan, wing)
+    layers.append(_shadow_on_wings(rng, fuselage, sun))
     layers += [Layer(tuple(engines), vary(rng, mix(body, wing, 0.5), 0.05))]
     layers += _body_details(rng, plan, fuselage, body, sun)
     height = rng.uniform(0.06, 0.32)
@@ -175,17 +176,25 @@ def _wing_details(rng: np.random.Generator, plan: _Plan, wing: Colour) -> list[L
     return layers
 
 
+def _shadow_on_wings(rng: np.random.Generator, fuselage: Ring, sun: tuple[float, float]) -> Layer:
+    """Darken the wing beside the fuselage on the far side from the sun."""
+    reach = np.asarray(sun) * rng.uniform(0.02, 0.13)
+    steps = tuple(fuselage + reach * share for share in (0.35, 0.7, 1.0))
+    shadow = np.asarray(merge(steps).exterior.coords)
+    return Layer((shadow,), (0.14, 0.16, 0.22), rng.uniform(0.3, 0.85))
+
+
 def _body_details(
     rng: np.random.Generator, plan: _Plan, fuselage: Ring, body: Colour, sun: tuple[float, float]
 ) -> list[Layer]:
     """Paint the round fuselage, its livery, the fin and the cockpit."""
     layers = [Layer((fuselage,), body)]
-    dim = mix(body, (0.25, 0.28, 0.33), rng.uniform(0.3, 0.75))
+    dim = mix(body, (0.16, 0.19, 0.26), rng.uniform(0.2, 0.85))
     away = float(np.sign(sun[1]) or 1.0) * plan.body
-    for start in (0.15, 0.5):
+    for start in (rng.uniform(-0.1, 0.3), 0.5):
         low, high = sorted((start * away, 1.1 * away))
         layers.append(
-            Layer((rectangle(-0.5 + plan.taper * 0.5, low, 0.5 - plan.nose * 0.6, high),), dim, 0.5)
+            Layer((rectangle(-0.5 + plan.taper * 0.5, low, 0.5 - plan.nose * 0.6, high),), dim, 0.6)
         )
     livery = _LIVERIES[rng.integers(len(_LIVERIES))]
     if rng.random() < 0.35:
@@ -196,9 +205,15 @@ def _body_details(
     if rng.random() < 0.2:
         stripe = plan.body * 0.3
         layers.append(Layer((rectangle(-0.4, -stripe, 0.4, stripe),), livery, 0.8))
+    lean, high = rng.normal(0, 0.5) * plan.body, 0.012
+    root = -0.5 + plan.taper * rng.uniform(0.5, 0.9)
     fin = np.array(
-        [(-0.5 + plan.taper * 0.8, 0.0), (-0.47, 0.012), (-0.5, 0.012), (-0.5, -0.012), (-0.47, -0.012)]
+        [(root, 0.0), (-0.47, lean - high), (-0.52, lean - high), (-0.52, lean + high), (-0.47, lean + high)]
     )
+    fall = np.concatenate(
+        [[(root, 0.0), (-0.49, 0.0)], np.array([(-0.5, 0.0), (-0.46, 0.0)]) + np.asarray(sun) * 0.1]
+    )
+    layers.append(Layer((fall,), (0.14, 0.16, 0.22), rng.uniform(0.2, 0.7)))
     layers.append(Layer((fin,), livery if rng.random() < 0.6 else vary(rng, body)))
     pane = 0.5 - plan.nose * rng.uniform(0.45, 0.7)
     layers.append(Layer((rectangle(pane - 0.02, -plan.body * 0.6, pane, plan.body * 0.6),), _DARK, 0.8))

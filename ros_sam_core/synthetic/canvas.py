@@ -76,7 +76,7 @@ class Canvas:
         angle = rng.uniform(0, 2 * np.pi)
         return cls(
             rgb=np.full((*shape, 3), 0.5, np.float32),
-            fine=spectral_noise(rng, shape, slope=0.6),
+            fine=spectral_noise(rng, shape, slope=0.8),
             coarse=spectral_noise(rng, shape, slope=1.5),
             sun=(float(np.cos(angle)), float(np.sin(angle))),
             shade=float(rng.uniform(0.35, 0.8)),

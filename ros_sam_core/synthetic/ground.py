@@ -1,4 +1,4 @@
-"""What lies under the objects: materials, roads, buildings, trees, water."""
+"""What lies flat under the objects: materials, slabs, roads, water."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shapely.geometry import Polygon
 
 from ros_sam_core.synthetic.canvas import Canvas, Colour, Points, frequencies, spectral_noise
 from ros_sam_core.synthetic.coverage import FloatImage, Ring, coverage, rings_of
-from ros_sam_core.synthetic.sprites import ellipse, mix, rectangle, stroke, vary
+from ros_sam_core.synthetic.sprites import stroke, vary
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,6 @@ MATERIALS = {
     ),
     "sand": Material(((0.75, 0.68, 0.55), (0.68, 0.6, 0.48)), 0.03, 0.02),
 }
-_ROOFS: tuple[Colour, ...] = (
-    (0.85, 0.85, 0.84), (0.65, 0.65, 0.65), (0.42, 0.42, 0.43), (0.3, 0.3, 0.32),
-    (0.5, 0.3, 0.24), (0.55, 0.45, 0.38), (0.4, 0.5, 0.55), (0.93, 0.93, 0.92),
-)  # fmt: skip
 _LINE: Colour = (0.85, 0.85, 0.82)
 _YELLOW: Colour = (0.8, 0.65, 0.2)
 
@@ -64,9 +60,7 @@ def texture(canvas: Canvas, rng: np.random.Generator, name: str) -> FloatImage:
     light = material.coarse * rng.uniform(0.4, 1.4) * coarse + material.fine * rng.uniform(0.4, 1.8) * fine
     if name == "water":
         light += rng.uniform(0.0, 0.03) * _waves(rng, canvas.shape)
-    result: FloatImage = base + share * (other - base)
-    result += light[..., None]
-    return result
+    return np.asarray(base + share * (other - base) + light[..., None], np.float32)
 
 
 def fill(canvas: Canvas, rng: np.random.Generator, name: str, area: Polygon | None = None) -> None:
@@ -122,8 +116,7 @@ def beside(path: Points, offset: float) -> Points:
     """Return a gentle path moved to its right by an offset."""
     ahead = np.gradient(path, axis=0)
     side = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1) / np.hypot(ahead[:, 0], ahead[:, 1])[:, None]
-    moved: Points = path + side * offset
-    return moved
+    return np.asarray(path + side * offset, np.float64)
 
 
 def dashes(path: Points, width: float, length: float, gap: float) -> list[Ring]:
@@ -137,65 +130,6 @@ def dashes(path: Points, width: float, length: float, gap: float) -> list[Ring]:
         shapely.line_interpolate_point(line, np.minimum(starts + length, line.length))
     )
     return [ring for p, q in zip(a, b, strict=True) for ring in stroke(np.stack([p, q]), width)]
-
-
-def building(canvas: Canvas, rng: np.random.Generator, ring: Ring, height_px: float) -> None:
-    """Put up a building on a rectangle's ring: roof of one or two tones, equipment, shadow."""
-    outline = Polygon(ring)
-    canvas.cast(rings_of(outline), height_px)
-    canvas.settle()
-    roof = vary(rng, _ROOFS[rng.integers(len(_ROOFS))])
-    canvas.paint([ring], roof)
-    if rng.random() < 0.5:
-        middle = (ring[0] + ring[3]) / 2, (ring[1] + ring[2]) / 2
-        half = np.array([ring[0], ring[1], middle[1], middle[0]])
-        canvas.paint([half], mix(roof, (0.1, 0.1, 0.12), rng.uniform(0.1, 0.45)))
-    else:
-        canvas.paint(
-            stroke(np.concatenate([ring, ring[:1]]), 1.2), mix(roof, (1, 1, 1), 0.5), rng.uniform(0, 0.8)
-        )
-        for _ in range(int(rng.integers(0, 6))):
-            at = (
-                ring[0]
-                + rng.uniform(0.1, 0.85) * (ring[1] - ring[0])
-                + rng.uniform(0.1, 0.85) * (ring[3] - ring[0])
-            )
-            size = rng.uniform(0.04, 0.12) * float(np.hypot(*(ring[1] - ring[0])))
-            canvas.paint([rectangle(at[0], at[1], at[0] + size, at[1] + size)], vary(rng, roof, 0.15), 0.9)
-
-
-def tree(canvas: Canvas, rng: np.random.Generator, x: float, y: float, radius: float) -> None:
-    """Plant a tree: its shadow, a ragged crown, the sunlit side."""
-    turn = np.linspace(0, 2 * np.pi, 14, endpoint=False)
-    reach = radius * rng.uniform(0.75, 1.1, 14)
-    crown = np.stack([x + reach * np.cos(turn), y + reach * np.sin(turn)], 1)
-    sun = np.asarray(canvas.sun)
-    dark = vary(rng, (0.15, 0.2, 0.12), 0.03)
-    canvas.paint([crown + sun * radius * 0.9], (0.05, 0.06, 0.06), 0.55)
-    canvas.paint([crown], dark)
-    canvas.paint(
-        [(crown - (x, y)) * 0.65 + (x, y) - sun * radius * 0.25], mix(dark, (0.5, 0.6, 0.3), 0.35), 0.8
-    )
-    for _ in range(3):
-        spot = np.array([x, y]) + rng.uniform(-0.6, 0.6, 2) * radius
-        canvas.paint([ellipse(*spot, radius * 0.25, radius * 0.25, 7)], vary(rng, dark, 0.07), 0.6)
-
-
-def forest(canvas: Canvas, rng: np.random.Generator, area: Polygon, crown_px: float) -> None:
-    """Cover an area with tree crowns, lit from one side."""
-    vertical, horizontal = frequencies(canvas.shape)
-    radius = np.hypot(vertical, horizontal) * crown_px
-    bumps = spectral_noise(rng, canvas.shape, np.exp(-((np.log(radius + 1e-3)) ** 2) / 0.4), slope=0.0)
-    sun = canvas.sun
-    lit = -(np.roll(bumps, 1, 1) - bumps) * sun[0] - (np.roll(bumps, 1, 0) - bumps) * sun[1]
-    lit /= max(float(lit.std()), 1e-6)
-    base = np.asarray(vary(rng, (0.19, 0.25, 0.16), 0.04), np.float32)
-    light = 0.05 * bumps + 0.05 * lit + 0.02 * canvas.fine
-    canvas.paint(
-        rings_of(area),
-        np.clip(base + light[..., None] * (1.0, 1.1, 0.8), 0.02, 1).astype(np.float32),
-        holes=True,
-    )
 
 
 def region(rng: np.random.Generator, shape: tuple[int, int], share: float) -> Polygon:

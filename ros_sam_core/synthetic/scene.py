@@ -33,7 +33,8 @@ class Instance:
     """One object of a scene.
 
     Attributes:
-        class_name: "airplane", "ship", "vehicle", "train", "storage_tank", … or "object" for a shape of no class.
+        class_name: "airplane", "ship", "vehicle", "train", "storage_tank" and so on; "object" is a shape of
+            no class.
         polygon: its outline in pixels, x right, y down, (0, 0) the outer corner of the top-left pixel; cut by
             the picture's edge; without shadow and wake.
     """

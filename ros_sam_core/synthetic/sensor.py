@@ -27,12 +27,16 @@ def expose(
         uint8 [H, W, 3].
     """
     if degrade > 0:
+        if rng.random() < 0.08 * degrade:
+            rgb = _false_colour(rgb, rng)
         rgb = _haze(rgb, coarse, rng, degrade)
         rgb = _optics(rgb, rng, degrade)
         rgb = _tone(rgb, rng, degrade)
-        noise = rng.uniform(0, 0.02) * degrade
+        noise = np.float32(rng.uniform(0, 0.013) * degrade)
         grain = rng.standard_normal(rgb.shape[:2], np.float32)[..., None]
-        rgb = rgb + noise * (0.7 * grain + 0.5 * rng.standard_normal(rgb.shape, np.float32))
+        rgb = rgb + noise * (
+            np.float32(0.7) * grain + np.float32(0.5) * rng.standard_normal(rgb.shape, np.float32)
+        )
         if rng.random() < 0.45 * degrade:
             rgb = _compress(rgb, rng.uniform(0.01, 0.06) * degrade)
     return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -59,15 +63,23 @@ def _optics(rgb: FloatImage, rng: np.random.Generator, degrade: float) -> FloatI
         rgb = scipy.ndimage.zoom(small, (2, 2, 1), order=1, mode="nearest", grid_mode=True)
     if rng.random() < 0.25 * degrade:
         soft = scipy.ndimage.gaussian_filter(rgb, (1.2, 1.2, 0), truncate=3)
-        rgb = rgb + rng.uniform(0.2, 1.0) * (rgb - soft)
+        rgb = rgb + np.float32(rng.uniform(0.2, 1.0)) * (rgb - soft)
     return rgb
+
+
+def _false_colour(rgb: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Show near infrared as red, red as green, green as blue: vegetation turns red, pavement cyan."""
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    plants = np.clip((green - np.maximum(red, blue)) * 8, 0, 1)
+    infrared = 0.75 * red + plants * np.float32(rng.uniform(0.3, 0.7)) * (0.4 + green)
+    return np.stack([infrared, red, green], axis=-1).astype(np.float32)
 
 
 def _tone(rgb: FloatImage, rng: np.random.Generator, degrade: float) -> FloatImage:
     """Change gamma, contrast, brightness, colour cast and saturation; sometimes to grey."""
     grey = (rgb @ _LUMA)[..., None]
     draw = rng.random()
-    colourful = 0.0 if draw < 0.12 else 1 + degrade * rng.uniform(-0.5, 0.4)
+    colourful = 0.0 if draw < 0.12 else 1 + degrade * rng.uniform(-0.6, 0.15)
     rgb = grey + colourful * (rgb - grey)
     cast = 1 + degrade * rng.normal(0, 0.03 if colourful else 0, 3)
     exposure = float(np.exp(degrade * rng.normal(0, 0.18)))

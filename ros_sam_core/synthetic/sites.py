@@ -8,14 +8,15 @@ from shapely.geometry import Polygon
 
 from ros_sam_core.synthetic.canvas import Colour
 from ros_sam_core.synthetic.coverage import Ring
-from ros_sam_core.synthetic.sprites import Layer, Sprite, ellipse, merge, mix, rectangle, stroke, vary
+from ros_sam_core.synthetic.sprites import Layer, Sprite, disc, ellipse, merge, mix, rectangle, stroke, vary
 
 _WHITE: Colour = (0.92, 0.92, 0.9)
 _CLAY: Colour = (0.62, 0.33, 0.25)
 _SAND: Colour = (0.72, 0.6, 0.44)
 _GRASS: Colour = (0.3, 0.4, 0.2)
 _HARD: tuple[Colour, ...] = (
-    (0.35, 0.38, 0.6), (0.25, 0.42, 0.35), (0.55, 0.28, 0.25), (0.45, 0.46, 0.45), (0.36, 0.42, 0.3), (0.3, 0.45, 0.55)
+    (0.35, 0.38, 0.6), (0.25, 0.42, 0.35), (0.55, 0.28, 0.25), (0.45, 0.46, 0.45), (0.36, 0.42, 0.3),
+    (0.3, 0.45, 0.55),
 )  # fmt: skip
 
 
@@ -23,16 +24,16 @@ def storage_tank(rng: np.random.Generator, sun: tuple[float, float]) -> Sprite:
     """Draw a tank of diameter 1 with a cone or a floating roof, leaning a little off nadir."""
     paint = vary(rng, _WHITE if rng.random() < 0.7 else (0.55, 0.55, 0.5), 0.06)
     lean = rng.normal(0, 0.05, 2)
-    foot, roof = ellipse(*-lean, 0.5, 0.5, 64), ellipse(*lean, 0.5, 0.5, 64)
+    foot, roof = disc(-lean, 0.5, 64), disc(lean, 0.5, 64)
     outline = Polygon(shapely.MultiPoint(np.concatenate([foot, roof])).convex_hull.exterior)
     wall = mix(paint, (0.3, 0.3, 0.3), rng.uniform(0.1, 0.6))
     layers = [Layer((roof,), paint)]
     to_sun = -np.asarray(sun)
     if rng.random() < 0.3:
         floor = mix(paint, (0.4, 0.4, 0.4), rng.uniform(0, 0.6))
-        layers.append(Layer((ellipse(*lean, 0.46, 0.46, 48),), mix(floor, (0, 0, 0), 0.5)))
-        inner = Polygon(ellipse(*lean, 0.46, 0.46, 48)).intersection(
-            Polygon(ellipse(*(lean - to_sun * rng.uniform(0.03, 0.2)), 0.46, 0.46, 48))
+        layers.append(Layer((disc(lean, 0.46, 48),), mix(floor, (0, 0, 0), 0.5)))
+        inner = Polygon(disc(lean, 0.46, 48)).intersection(
+            Polygon(disc(lean - to_sun * rng.uniform(0.03, 0.2), 0.46, 48))
         )
         layers.append(Layer((np.asarray(inner.exterior.coords),), floor))
     else:
@@ -45,7 +46,7 @@ def storage_tank(rng: np.random.Generator, sun: tuple[float, float]) -> Sprite:
             layers.append(
                 Layer((wedge,), mix(paint, (1, 1, 1) if light > 0 else (0.2, 0.2, 0.25), abs(light)), 0.8)
             )
-    rim = tuple(stroke(ellipse(*lean, 0.485, 0.485, 32)[list(range(32)) + [0]], 0.02))
+    rim = tuple(stroke(disc(lean, 0.485, 32)[[*range(32), 0]], 0.02))
     layers.append(Layer(rim, mix(paint, (0.35, 0.35, 0.35), rng.uniform(0, 0.7)), 0.7))
     if rng.random() < 0.5:
         turn = rng.uniform(0, 2 * np.pi)
@@ -198,15 +199,14 @@ def blob(rng: np.random.Generator, sun: tuple[float, float]) -> Sprite:
         ring = _smooth(rng)
     elif kind == 1:
         count = int(rng.integers(3, 9))
-        turn = (
-            np.sort(rng.uniform(0, 2 * np.pi, count)) * 0.5
-            + np.linspace(0, 2 * np.pi, count, endpoint=False) * 0.5
-        )
+        turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
+        turn = (turn + np.sort(rng.uniform(0, 2 * np.pi, count))) / 2
         ring = np.stack([np.cos(turn), np.sin(turn)], 1) * rng.uniform(0.25, 0.5, (count, 1))
     elif kind == 2:
         wide = rng.uniform(0.15, 0.5)
-        ring = np.asarray(merge([rectangle(-0.5, -wide, 0.5, wide * rng.uniform(-0.5, 1)),
-                                 rectangle(-0.5, -wide, rng.uniform(-0.3, 0.4), wide)]).exterior.coords)  # fmt: skip
+        bar = rectangle(-0.5, -wide, 0.5, wide * rng.uniform(-0.5, 1))
+        stem = rectangle(-0.5, -wide, rng.uniform(-0.3, 0.4), wide)
+        ring = np.asarray(merge([bar, stem]).exterior.coords)
     else:
         ring = ellipse(0, 0, 0.5, rng.uniform(0.12, 0.5), 40)
     outline = merge([ring * (1.0, rng.uniform(0.4, 1.0))])
@@ -218,7 +218,7 @@ def blob(rng: np.random.Generator, sun: tuple[float, float]) -> Sprite:
         part = (
             _smooth(rng) * rng.uniform(0.2, 0.8) + centre
             if rng.random() < 0.5
-            else rectangle(*centre, 0.5, 0.5)
+            else rectangle(float(centre[0]), float(centre[1]), 0.5, 0.5)
         )
         layers.append(Layer((part,), vary(rng, paint, 0.15), rng.uniform(0.3, 1)))
     if rng.random() < 0.3:
@@ -234,4 +234,5 @@ def _smooth(rng: np.random.Generator) -> Ring:
     for order in range(1, 6):
         radius += rng.normal(0, 0.35 / order**1.2) * np.cos(order * turn + rng.uniform(0, 2 * np.pi))
     radius = np.clip(radius, 0.35, None)
-    return np.stack([np.cos(turn), np.sin(turn)], 1) * (0.45 * radius / radius.max())[:, None]
+    radius *= 0.45 / radius.max()
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn)], 1)

@@ -13,6 +13,9 @@ from shapely.geometry.polygon import orient
 from ros_sam_core.synthetic.canvas import Canvas, Colour, Points
 from ros_sam_core.synthetic.coverage import FloatImage, Ring, bounds, coverage, rings_of, same_way
 
+_LEAST_CONTRAST = 0.07
+"""An object's mean colour differs at least this much from the ground's in one channel."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -64,8 +67,7 @@ class Pose:
     def apply(self, points: Points) -> Points:
         """Move points of the object's frame, float64 [N, 2], to pixels."""
         turn = np.array([[np.cos(self.angle), np.sin(self.angle)], [-np.sin(self.angle), np.cos(self.angle)]])
-        moved: Points = (points * self.scale) @ turn + (self.x, self.y)
-        return moved
+        return np.asarray((points * self.scale) @ turn + (self.x, self.y), np.float64)
 
     def place(self, outline: Polygon) -> Polygon:
         """Move an outline to pixels."""
@@ -106,9 +108,7 @@ def stamp(
     if sprite.mottle:
         paint += sprite.mottle * _patch(canvas.fine, noise_at, shape)[..., None]
     under = canvas.rgb[y0:y1, x0:x1]
-    if contrast != 1.0:
-        mean = (under * share).sum(axis=(0, 1)) / max(float(share.sum()), 1e-6)
-        paint = mean + contrast * (paint - mean)
+    paint = _set_off(paint, under, share, contrast)
     under += share * (np.clip(paint, 0, 1) - under)
     return outline
 
@@ -128,6 +128,11 @@ def ellipse(x: float, y: float, rx: float, ry: float, count: int = 24) -> Ring:
     """Return the ring of an ellipse."""
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
+
+
+def disc(centre: Points, radius: float, count: int = 24) -> Ring:
+    """Return the ring of a circle around a point, float64 [2]."""
+    return ellipse(float(centre[0]), float(centre[1]), radius, radius, count)
 
 
 def stroke(points: Points | Sequence[tuple[float, float]], width: float) -> list[Ring]:
@@ -174,6 +179,21 @@ def _lay(paint: FloatImage, rings: Sequence[Ring], layer: Layer, origin: tuple[i
     part = paint[y0:y1, x0:x1]
     share = coverage(same_way(local), part.shape[:2], (x0, y0))[..., None] * layer.alpha
     part += share * (np.asarray(layer.colour, np.float32) - part)
+
+
+def _set_off(paint: FloatImage, under: FloatImage, share: FloatImage, contrast: float) -> FloatImage:
+    """Weaken an object's contrast to the ground, but keep the two apart by `_LEAST_CONTRAST`."""
+    total = max(float(share.sum()), 1e-6)
+    ground = (under * share).sum(axis=(0, 1)) / total
+    apart = (paint * share).sum(axis=(0, 1)) / total - ground
+    strength = float(np.abs(apart).max())
+    if strength * contrast < _LEAST_CONTRAST:
+        contrast = min(1.0, _LEAST_CONTRAST / max(strength, 1e-3))
+        if strength < _LEAST_CONTRAST:
+            away = -1.0 if ground.mean() > 0.5 else 1.0
+            paint = paint + np.float32(away * (_LEAST_CONTRAST - strength))
+    result: FloatImage = ground + np.float32(contrast) * (paint - ground)
+    return result
 
 
 def _patch(noise: FloatImage, at: tuple[int, int], shape: tuple[int, int]) -> FloatImage:

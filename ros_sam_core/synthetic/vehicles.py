@@ -9,7 +9,7 @@ from shapely.geometry import LineString, Polygon
 
 from ros_sam_core.synthetic.canvas import Colour, Points
 from ros_sam_core.synthetic.coverage import Ring
-from ros_sam_core.synthetic.sprites import Layer, Sprite, merge, mix, rectangle, vary
+from ros_sam_core.synthetic.sprites import Layer, Sprite, merge, mix, rectangle, stroke, vary
 
 _PAINTS: tuple[Colour, ...] = (
     (0.93, 0.93, 0.93), (0.93, 0.93, 0.93), (0.9, 0.9, 0.9), (0.72, 0.73, 0.75), (0.5, 0.51, 0.53),
@@ -31,7 +31,7 @@ def vehicle(rng: np.random.Generator, sun: tuple[float, float]) -> Sprite:
         outline, layers = _truck(rng, half, paint)
     else:
         half = rng.uniform(0.19, 0.24)
-        outline, layers = Polygon(_rounded(-0.5, 0.5, half, 0.09)), _car(rng, half, paint, kind == "pickup")
+        outline, layers = Polygon(_body(rng, half)), _car(rng, half, paint, kind == "pickup")
     shade = np.sign(sun[1]) * half
     low, high = sorted((shade * 0.55, shade * 1.1))
     layers.append(Layer((rectangle(-0.5, low, 0.5, high),), (0.08, 0.08, 0.1), rng.uniform(0.1, 0.4)))
@@ -77,25 +77,51 @@ def _rounded(back: float, front: float, half: float, radius: float) -> Ring:
     return np.asarray(inner.buffer(radius, quad_segs=3).exterior.coords)
 
 
+def _body(rng: np.random.Generator, half: float) -> Ring:
+    """Return a car's outline: nearly a rectangle, its ends bowed and its corners round."""
+    turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    power = 2 / rng.uniform(3.5, 6.5)
+    x = 0.5 * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** power
+    y = half * np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** power
+    return np.stack([x, y * (1 - rng.uniform(0, 0.12) * (x + 0.1))], axis=1)
+
+
 def _car(rng: np.random.Generator, half: float, paint: Colour, pickup: bool) -> list[Layer]:
-    wide = half * 0.82
-    front = rng.uniform(0.12, 0.22)
-    screen = np.array(
-        [(front, -wide), (front, wide), (front - 0.13, wide * 0.8), (front - 0.13, -wide * 0.8)]
-    )
-    layers = [Layer((rectangle(front, -half, 0.5, half),), mix(paint, (1, 1, 1), rng.uniform(0, 0.15)), 0.7)]
-    layers.append(Layer((screen,), _GLASS, rng.uniform(0.6, 0.95)))
+    wide = half * 0.84
+    front, slope = rng.uniform(0.1, 0.24), rng.uniform(0.09, 0.15)
+    back = -0.12 if pickup else rng.uniform(-0.45, -0.28)
+    shine, clear = mix(paint, (1, 1, 1), rng.uniform(0, 0.3)), rng.uniform(0.6, 0.98)
+    high = wide * rng.uniform(0.72, 0.84)
+    cabin = np.array([(front, -wide), (front, wide), (back, wide), (back, -wide)])
+    rear = back + slope * (0.4 if pickup else 0.8)
+    roof = np.array([(front - slope, -high), (front - slope, high), (rear, high), (rear, -high)])
+    pillars = [
+        ring
+        for side in (-1, 1)
+        for ring in stroke([(front, side * wide), (front - slope, side * high)], 0.02)
+    ]
+    pillars += [
+        ring for side in (-1, 1) for ring in stroke([(back, side * wide), (rear, side * high)], 0.025)
+    ]
+    glint = rectangle(front + 0.02, -half * 0.5, 0.46, half * rng.uniform(-0.3, 0.4))
+    layers = [
+        Layer((rectangle(front, -half, 0.5, half),), shine, 0.5),
+        Layer((glint,), mix(paint, (1, 1, 1), 0.5), rng.uniform(0, 0.5)),
+        Layer((cabin,), _GLASS, clear),
+        Layer((*pillars, roof), shine),
+        Layer(
+            (rectangle(rear, -high * 0.3, front - slope, high * 0.5),),
+            mix(shine, (1, 1, 1), 0.4),
+            rng.uniform(0, 0.5),
+        ),
+    ]
     if pickup:
-        bed = rectangle(-0.46, -half * 0.8, -0.1, half * 0.8)
-        return [*layers, Layer((bed,), mix(paint, (0.15, 0.15, 0.15), 0.7))]
-    back = rng.uniform(-0.42, -0.28)
-    rear = np.array([(back, -wide), (back, wide), (back + 0.1, wide * 0.8), (back + 0.1, -wide * 0.8)])
-    side = tuple(
-        rectangle(back + 0.08, s * half * 0.9 - 0.02, front - 0.1, s * half * 0.9 + 0.02) for s in (-1, 1)
-    )
-    roof = rectangle(back + 0.1, -wide * 0.8, front - 0.13, wide * 0.8)
-    layers += [Layer((rear,), _GLASS, rng.uniform(0.5, 0.95)), Layer(side, _GLASS, 0.6)]
-    return [*layers, Layer((roof,), mix(paint, (1, 1, 1), rng.uniform(0, 0.25)))]
+        bed = rectangle(-0.46, -half * 0.8, back - 0.03, half * 0.8)
+        layers.append(Layer((bed,), mix(paint, (0.12, 0.12, 0.12), rng.uniform(0.4, 0.95))))
+    elif rng.random() < 0.3:
+        layers.append(Layer((rectangle(rear + 0.05, -high * 0.6, rear + 0.2, high * 0.6),), _GLASS, 0.6))
+    lamps = tuple(rectangle(0.44, y - 0.03, 0.52, y + 0.03) for y in (-half * 0.7, half * 0.7))
+    return [*layers, Layer(lamps, (0.95, 0.95, 0.92), rng.uniform(0, 0.8))]
 
 
 def _bus(rng: np.random.Generator, half: float, paint: Colour) -> list[Layer]:
