@@ -15,6 +15,8 @@ _BODIES: tuple[Colour, ...] = (
     _WHITE,
     _WHITE,
     _WHITE,
+    _WHITE,
+    _WHITE,
     (0.78, 0.79, 0.81),
     (0.6, 0.62, 0.64),
     (0.42, 0.46, 0.45),

@@ -147,7 +147,7 @@ class Composer:
         if not self.free(outline.buffer(gap_px)):
             return None
         self._taken |= self._cells(outline) > _CELL_TAKEN
-        contrast = float(self.rng.uniform(0.25, 0.8)) if faint and self.rng.random() < 0.25 else 1.0
+        contrast = float(self.rng.uniform(0.3, 0.9)) if faint and self.rng.random() < 0.2 else 1.0
         self.placed.append((sprite, pose, contrast))
         return pose
 

@@ -75,7 +75,7 @@ def gate(scene: Composer, pose: Pose, length: float) -> None:
         canvas.settle()
         canvas.paint(rings_of(bridge), (0.68, 0.68, 0.68) if rng.random() < 0.7 else (0.35, 0.36, 0.4))
     carts = []
-    for _ in range(int(rng.integers(0, 9))):
+    for _ in range(int(rng.integers(0, 16))):
         spot = centre + ahead * rng.uniform(-0.6, 0.65) * length + side * rng.uniform(-0.5, 0.5) * length
         long = length * rng.uniform(0.03, 0.12)
         ring = structures.footprint(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from shapely.geometry import Polygon
 
+from ros_sam_core.errors import InvalidParameter
 from ros_sam_core.synthetic import layouts
 from ros_sam_core.synthetic.canvas import Canvas
 from ros_sam_core.synthetic.composer import Composer
@@ -96,7 +97,7 @@ def make_scene(
         The picture with every object's exact outline.
 
     Raises:
-        ValueError: an argument is out of its range.
+        InvalidParameter: an argument is out of its range.
     """
     _check(shape, kind, density, object_px, degrade)
     rng = np.random.default_rng([seed, get_args(SceneKind).index(kind)])
@@ -116,14 +117,14 @@ def _check(
     shape: tuple[int, int], kind: str, density: float, object_px: tuple[float, float], degrade: float
 ) -> None:
     if min(shape) < 64:
-        raise ValueError(f"shape is {shape}; a scene needs at least 64 rows and columns")
+        raise InvalidParameter(f"shape is {shape}; a scene needs at least 64 rows and columns")
     if kind not in _LAYOUTS:
-        raise ValueError(f"kind is {kind!r}; known are {', '.join(sorted(_LAYOUTS))}")
+        raise InvalidParameter(f"kind is {kind!r}; known are {', '.join(sorted(_LAYOUTS))}")
     if not density > 0:
-        raise ValueError(f"density is {density}; it must be greater than 0")
+        raise InvalidParameter(f"density is {density}; it must be greater than 0")
     if not 4 <= object_px[0] <= object_px[1] <= max(shape):
-        raise ValueError(
-            f"object_px is {object_px}; it needs 4 <= shortest <= longest <= the picture's longer side"
+        raise InvalidParameter(
+            f"object_px is {object_px}; it needs 4 <= shortest <= longest <= {max(shape)} (the longer side)"
         )
     if not 0 <= degrade <= 2:
-        raise ValueError(f"degrade is {degrade}; it must be in 0..2")
+        raise InvalidParameter(f"degrade is {degrade}; it must be in 0..2")

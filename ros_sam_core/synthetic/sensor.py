@@ -33,10 +33,9 @@ def expose(
         rgb = _optics(rgb, rng, degrade)
         rgb = _tone(rgb, rng, degrade)
         noise = np.float32(rng.uniform(0, 0.013) * degrade)
-        grain = rng.standard_normal(rgb.shape[:2], np.float32)[..., None]
-        rgb = rgb + noise * (
-            np.float32(0.7) * grain + np.float32(0.5) * rng.standard_normal(rgb.shape, np.float32)
-        )
+        for depth in (1, 3):  # grain that the channels share, and each one's own
+            grain = rng.standard_normal((*rgb.shape[:2], depth), np.float32)
+            rgb = np.asarray(rgb + noise * grain, np.float32)
         if rng.random() < 0.45 * degrade:
             rgb = _compress(rgb, rng.uniform(0.01, 0.06) * degrade)
     return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -80,7 +79,7 @@ def _tone(rgb: FloatImage, rng: np.random.Generator, degrade: float) -> FloatIma
     grey = (rgb @ _LUMA)[..., None]
     draw = rng.random()
     colourful = 0.0 if draw < 0.12 else 1 + degrade * rng.uniform(-0.6, 0.15)
-    rgb = grey + colourful * (rgb - grey)
+    rgb = np.asarray(grey + colourful * (rgb - grey), np.float32)
     cast = 1 + degrade * rng.normal(0, 0.03 if colourful else 0, 3)
     exposure = float(np.exp(degrade * rng.normal(0, 0.18)))
     gamma = float(np.exp(degrade * rng.normal(0, 0.15)))
