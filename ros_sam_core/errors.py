@@ -201,3 +201,78 @@ class DownloadFailed(RosSamError, ConnectionError):
 
 class DownloadCorrupt(RosSamError, ValueError):
     """What was fetched is not what was published."""
+
+
+# Engine
+
+
+class EngineStartFailed(RosSamError, RuntimeError):
+    """The engine cannot start: no token, no port, or settings that contradict each other."""
+
+
+class TokenInvalid(RosSamError, PermissionError):
+    """A request carries no token, or another one."""
+
+
+class HostRefused(RosSamError, PermissionError):
+    """A request is addressed to a host that this engine is not."""
+
+
+class OriginRefused(RosSamError, PermissionError):
+    """A request was sent by a web page."""
+
+
+class SourceRefused(RosSamError, PermissionError):
+    """The engine does not open this raster or this file of weights for its clients."""
+
+
+class PathUnknown(RosSamError, LookupError):
+    """The engine has no such address."""
+
+
+class MethodRefused(RosSamError, ValueError):
+    """The engine does not answer this method at this address."""
+
+
+class RequestInvalid(RosSamError, ValueError):
+    """A request does not fit the engine's schema."""
+
+
+class RequestTooLarge(RosSamError, ValueError):
+    """A request is larger than the engine takes."""
+
+
+class EngineBusy(RosSamError, RuntimeError):
+    """More requests wait than the engine takes."""
+
+
+class FrameUnknown(RosSamError, LookupError):
+    """No frame of this id is registered, or its file or its pixels are no longer what they were."""
+
+
+class PixelsMissing(RosSamError, LookupError):
+    """A prompt needs pixels of an uploaded image that are not there yet.
+
+    Attributes:
+        window: What is missing: x0, y0, width, height in pixels of the image.
+    """
+
+    def __init__(self, message: str, window: tuple[int, int, int, int]) -> None:
+        super().__init__(message)
+        self.window = window
+
+
+class MaskUnknown(RosSamError, LookupError):
+    """The mask of this handle is no longer kept."""
+
+
+class JobUnknown(RosSamError, LookupError):
+    """No job has this name."""
+
+
+class Superseded(RosSamError, RuntimeError):
+    """Newer work took the place of this."""
+
+
+class Preempted(RosSamError, RuntimeError):
+    """Work gave way to more urgent work and will be taken up again."""
