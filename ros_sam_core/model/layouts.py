@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ros_sam_core.errors import CheckpointLayoutUnknown, CheckpointMismatch
+from ros_sam_core.errors import CheckpointLayoutUnknown, CheckpointMismatch, DecoderIgnored
 from ros_sam_core.model.config import ModelConfig, sam_config
 from ros_sam_core.model.image_encoder import VIT_SIZES
 from ros_sam_core.model.ros_sam import RosSam
@@ -50,7 +51,8 @@ def read_sam(tensors: Tensors, name: str) -> tuple[ModelConfig, Tensors, str]:
 def read_release(decoder: Tensors, sam: Tensors, name: str) -> tuple[ModelConfig, Tensors]:
     """Turn the two files of ROS-SAM's release into RosSam's state dict, with LoRA merged.
 
-    SAM's own decoder in the second file is checked and left out: the HQ decoder holds a copy of it.
+    SAM's own decoder in the second file is left out: the HQ decoder holds a copy of it, which training does
+    not touch. Should the two differ, a `DecoderIgnored` warning says so.
 
     Args:
         decoder: ``model.safetensors``, the HQ decoder.
@@ -65,17 +67,24 @@ def read_release(decoder: Tensors, sam: Tensors, name: str) -> tuple[ModelConfig
         CheckpointMismatch: Tensors are missing, too many or of the wrong shape.
     """
     config = replace(_detect(sam, hq=True), name=name)
-    found = {f"mask_decoder.{key}": shape for key, shape in shapes_of(decoder).items()}
-    expected = expected_shapes(config)
-    check_shapes(
-        found, {k: v for k, v in expected.items() if k.startswith("mask_decoder.")}, "model.safetensors"
-    )
+    prefix = "mask_decoder."
+    of_decoder = {
+        k.removeprefix(prefix): v for k, v in expected_shapes(config).items() if k.startswith(prefix)
+    }
+    check_shapes(shapes_of(decoder), of_decoder, "model.safetensors")
     plain = _fused(expected_shapes(replace(config, hq=False, head="sam")))
     check_shapes(shapes_of(sam), _with_lora(plain, shapes_of(sam)), "model_1.safetensors")
-    state = {
-        key: value for key, value in split_qkv(merge_release_lora(sam)).items() if "mask_decoder." not in key
-    }
-    return config, state | {f"mask_decoder.{key}": value for key, value in decoder.items()}
+    copied = {f"mask_decoder.{key}": value for key, value in decoder.items()}
+    state = split_qkv(merge_release_lora(sam))
+    differing = [key for key in copied.keys() & state.keys() if not torch.equal(copied[key], state[key])]
+    if differing:
+        warnings.warn(
+            f"{name}: {len(differing)} tensors of SAM's own decoder in model_1.safetensors differ from their "
+            "copy in the HQ decoder; masks and predicted IoU of SAM's head come from the copy",
+            DecoderIgnored,
+            stacklevel=3,
+        )
+    return config, state | copied
 
 
 def split_qkv(tensors: Mapping[str, Tensor]) -> Tensors:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
-from torch import Tensor, nn
+from sam_models import sams_encoder
+from torch import Tensor
 
 from ros_sam_core.model import attention
 from ros_sam_core.model.attention import Attention, from_windows, to_windows
@@ -17,24 +16,6 @@ from ros_sam_core.model.sam_modules import ImageEncoderViT
 
 SMALL = VitSize(width=48, heads=3, global_blocks=(1, 3))
 SIDE_PX = 288  # 18 tokens: windows of 14 that are filled up
-
-
-def sams_encoder(size: VitSize, input_px: int) -> ImageEncoderViT:
-    torch.manual_seed(0)
-    encoder = ImageEncoderViT(
-        img_size=input_px,
-        embed_dim=size.width,
-        depth=size.depth,
-        num_heads=size.heads,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-        use_rel_pos=True,
-        window_size=14,
-        global_attn_indexes=size.global_blocks,
-    )
-    for name, parameter in encoder.named_parameters():
-        if "rel_pos" in name or "pos_embed" in name:
-            nn.init.normal_(parameter, std=0.5)
-    return encoder
 
 
 @pytest.fixture(scope="module")

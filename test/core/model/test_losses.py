@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from sam_models import golden
 
 from ros_sam_core.model.losses import mask_loss, mask_loss_at, sample_points, sample_uncertain_points
 
-GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "golden" / "mask_loss.npz"
-
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    if not GOLDEN.exists():
-        pytest.skip(f"golden values are not here: {GOLDEN}")
-    with np.load(GOLDEN) as arrays:
+def expected() -> dict[str, torch.Tensor]:
+    with np.load(golden("mask_loss.npz")) as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
-def test_sampled_values_equal_golden(golden: dict[str, torch.Tensor]) -> None:
-    logits = sample_points(golden["logits"], golden["point_coords"])
-    labels = sample_points(golden["targets"].float(), golden["point_coords"])
-    torch.testing.assert_close(logits, golden["point_logits"], atol=1e-6, rtol=0)
-    torch.testing.assert_close(labels, golden["point_labels"], atol=1e-6, rtol=0)
+def test_sampled_values_equal_golden(expected: dict[str, torch.Tensor]) -> None:
+    logits = sample_points(expected["logits"], expected["point_coords"])
+    labels = sample_points(expected["targets"].float(), expected["point_coords"])
+    torch.testing.assert_close(logits, expected["point_logits"], atol=1e-6, rtol=0)
+    torch.testing.assert_close(labels, expected["point_labels"], atol=1e-6, rtol=0)
 
 
-def test_loss_at_given_points_equals_golden(golden: dict[str, torch.Tensor]) -> None:
-    loss = mask_loss_at(golden["logits"], golden["targets"], golden["point_coords"])
-    assert loss.ce.item() == pytest.approx(golden["ce"].item(), abs=1e-6)
-    assert loss.dice.item() == pytest.approx(golden["dice"].item(), abs=1e-6)
-    assert loss.total.item() == pytest.approx((golden["ce"] + golden["dice"]).item(), abs=2e-6)
+def test_loss_at_given_points_equals_golden(expected: dict[str, torch.Tensor]) -> None:
+    loss = mask_loss_at(expected["logits"], expected["targets"], expected["point_coords"])
+    assert loss.ce.item() == pytest.approx(expected["ce"].item(), abs=1e-6)
+    assert loss.dice.item() == pytest.approx(expected["dice"].item(), abs=1e-6)
+    assert loss.total.item() == pytest.approx((expected["ce"] + expected["dice"]).item(), abs=2e-6)
 
 
-def test_seeded_loss_equals_golden(golden: dict[str, torch.Tensor]) -> None:
+def test_seeded_loss_equals_golden(expected: dict[str, torch.Tensor]) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1234)
-        points = sample_uncertain_points(golden["logits"])
+        points = sample_uncertain_points(expected["logits"])
         torch.manual_seed(1234)
-        loss = mask_loss(golden["logits"], golden["targets"])
-    torch.testing.assert_close(points, golden["seeded_coords"], atol=1e-6, rtol=0)
-    assert loss.ce.item() == pytest.approx(golden["seeded_ce"].item(), abs=1e-6)
-    assert loss.dice.item() == pytest.approx(golden["seeded_dice"].item(), abs=1e-6)
+        loss = mask_loss(expected["logits"], expected["targets"])
+    torch.testing.assert_close(points, expected["seeded_coords"], atol=1e-6, rtol=0)
+    assert loss.ce.item() == pytest.approx(expected["seeded_ce"].item(), abs=1e-6)
+    assert loss.dice.item() == pytest.approx(expected["seeded_dice"].item(), abs=1e-6)
 
 
 def test_generator_gives_the_global_seeds_points() -> None:
