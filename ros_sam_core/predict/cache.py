@@ -68,6 +68,14 @@ class EmbeddingCache:
         self._folder = options.place() if options.disk_mb else None
         self._disk_bytes: int | None = None
 
+    def __len__(self) -> int:
+        """Return how many embeddings are in memory."""
+        return len(self._kept)
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether the embedding of a key is in memory."""
+        return key in self._kept
+
     def get(self, key: str) -> Embedding | None:
         """Return the embedding of a key, from memory or from disk, or None."""
         found = self._kept.get(key)

@@ -61,7 +61,7 @@ def _with_boxes(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPromp
             owners += [index] * len(crops)
     best: dict[int, Look] = {}
     for index, look in zip(owners, predictor.look(frame, requests), strict=True):
-        if index not in best or _worth(look, frame.grid) > _worth(best[index], frame.grid):
+        if index not in best or worth(look, frame.grid) > worth(best[index], frame.grid):
             best[index] = look
     sized = list(prompts)
     for index, look in best.items():
@@ -79,7 +79,7 @@ def _first_crops(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> list[C
     return whole or [crop_around((x0, y0, x1, y1), policy, frame)]
 
 
-def _worth(look: Look, frame: Grid) -> float:
+def worth(look: Look, frame: Grid) -> float:
     """Rank first looks: the predicted IoU, less where the object is cut, or too small or too large."""
     box = look.box
     if box is None:

@@ -101,6 +101,7 @@ class Predictor:
     def __init__(self, model: RosSam, weights: str, cache: EmbeddingCache) -> None:
         self.model, self.weights, self.cache = model, weights, cache
         self.encoded = 0
+        self._places: dict[str, tuple[str, Crop]] = {}
 
     @property
     def input_px(self) -> int:
@@ -114,6 +115,7 @@ class Predictor:
         found = {crop: self.cache.get(key) for crop, key in keys.items()}
         done = {crop: embedding for crop, embedding in found.items() if embedding is not None}
         missing = [crop for crop, embedding in found.items() if embedding is None]
+        self._places |= {key: (frame.fingerprint, crop) for crop, key in keys.items()}
         step = ENCODE_BATCH if self.input_px < 512 else 1
         for start in range(0, len(missing), step):
             some = missing[start : start + step]
@@ -123,7 +125,14 @@ class Predictor:
                 one = to_half(Embedding(batch.final[i : i + 1], tuple(e[i : i + 1] for e in batch.early)))
                 self.cache.put(keys[crop], one)
                 done[crop] = one
+        if len(self._places) > 2 * len(self.cache) + 1024:
+            self._places = {key: place for key, place in self._places.items() if key in self.cache}
         return done
+
+    def encoded_crops(self, frame: Frame) -> list[Crop]:
+        """Return the crops of a frame whose embeddings are in memory, so that they need not be encoded."""
+        places = self._places.items()
+        return [crop for key, (of, crop) in places if of == frame.fingerprint and key in self.cache]
 
     def look(self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]]) -> list[Look]:
         """Return what the model sees of each prompt (frame pixels) in its crop, in the same order."""

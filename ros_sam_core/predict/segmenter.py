@@ -5,36 +5,33 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import shapely
 import torch
-from pyproj import CRS
-from shapely.geometry import MultiPolygon, Polygon
 
 from ros_sam_core.errors import (
     Cancelled,
-    CrsTransformFailed,
     DeviceUnavailable,
     NothingFound,
     PromptError,
+    PromptInvalid,
     PromptOnNodata,
     RosSamError,
 )
-from ros_sam_core.geo.crs import parse_crs, transform_xy
-from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import PixelPrompt, Prompt, to_pixels
 from ros_sam_core.geo.raster import Frame, RasterFrame
 from ros_sam_core.geo.segments import Segment, segments_to_geodataframe
-from ros_sam_core.geo.vectorize import PolygonOptions, logits_to_polygon, measure
+from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.checkpoints import load_checkpoint
 from ros_sam_core.model.ros_sam import RosSam
 from ros_sam_core.model.zoo import resolve
 from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache
+from ros_sam_core.predict.crop import longer_side
+from ros_sam_core.predict.ground import Origin, finish, target_crs
+from ros_sam_core.predict.ground import PromptFailure as PromptFailure
 from ros_sam_core.predict.outline import outline
 from ros_sam_core.predict.predictor import Look, Predictor
 
@@ -42,14 +39,8 @@ CHUNK = 16
 """Prompts that are read, encoded and decoded together."""
 NODATA_SAMPLE = 256
 """A box is searched for data at this many rows and columns at most."""
-
-
-@dataclass(frozen=True)
-class PromptFailure:
-    """A prompt that gave no segment, and why."""
-
-    prompt_id: str
-    error: RosSamError
+LARGEST_BOX = 4
+"""A box may be this many times as long as the frame; a larger one shows nothing."""
 
 
 class Segmenter:
@@ -134,7 +125,7 @@ class Segmenter:
                 segments.append(result)
             else:
                 failures.append((result.prompt_id, str(result.error)))
-        table = segments_to_geodataframe(segments, self._target_crs(frame, out_crs))
+        table = segments_to_geodataframe(segments, target_crs(self.origin(frame), out_crs))
         table.attrs["failures"] = failures
         return table
 
@@ -149,14 +140,15 @@ class Segmenter:
         cancel: Callable[[], bool] | None = None,
     ) -> Iterator[Segment | PromptFailure]:
         """Yield the segment or the failure of each prompt, in order; see `segment`."""
-        target = self._target_crs(frame, out_crs)
+        origin = self.origin(frame)
+        target = target_crs(origin, out_crs)
         shape = options or PolygonOptions()
         remaining, done = iter(prompts), 0
         while chunk := list(islice(remaining, CHUNK)):
             if cancel is not None and cancel():
                 raise Cancelled(f"stopped after {done} of {len(prompts)} prompts, as asked")
             for prompt, outcome in zip(chunk, self.outline(frame, chunk), strict=True):
-                yield self._finish(frame, prompt, outcome, shape, target)
+                yield finish(outcome, prompt, origin, shape, target)
                 done += 1
                 if progress is not None:
                     progress(done, len(prompts))
@@ -178,63 +170,23 @@ class Segmenter:
                 outcomes[index] = look
         return outcomes
 
-    def _target_crs(self, frame: Frame, out_crs: Any) -> CRS | None:
-        if out_crs is None:
-            return frame.grid.crs
-        target = parse_crs(out_crs)
-        if frame.grid.crs is None:
-            raise CrsTransformFailed(
-                f"{frame.source} has no CRS, so polygons cannot be in {out_crs}; georeference it, or "
-                "leave the output's CRS out and get pixel coordinates"
-            )
-        transform_xy(frame.grid.corners, frame.grid.crs, target)
-        return target
-
-    def _finish(
-        self,
-        frame: Frame,
-        prompt: Prompt,
-        outcome: Look | RosSamError,
-        options: PolygonOptions,
-        target: CRS | None,
-    ) -> Segment | PromptFailure:
-        """Turn a mask into a segment on the ground."""
-        if isinstance(outcome, RosSamError):
-            return PromptFailure(prompt.id, outcome)
-        geometry = look_to_polygon(outcome, frame.grid, options)
-        if geometry is None:
-            size = f"smaller than {options.min_area_px:g} px, the minimum" if options.min_area_px else "empty"
-            return PromptFailure(prompt.id, NothingFound(f"prompt {prompt.id}: the object found is {size}"))
-        source_crs = frame.grid.crs
-        measured = measure(geometry, source_crs)
-        if source_crs is not None and target is not None and source_crs != target:
-            try:
-                geometry = shapely.transform(geometry, lambda xy: transform_xy(xy, source_crs, target))
-            except CrsTransformFailed as error:
-                return PromptFailure(prompt.id, error)
-        return Segment(
-            geometry=geometry,
-            crs=target,
-            prompt_id=prompt.id,
-            score=outcome.iou,
-            area_m2=measured.area_m2,
-            perim_m=measured.perim_m,
-            source=frame.source,
-            frame=frame.frame,
-            time=frame.time,
-            model=self.name,
-            weights=self.weights,
-            prompt=prompt.kind,
-            prompt_xy=prompt.coordinates,
-        )
+    def origin(self, frame: Frame) -> Origin:
+        """Return what segments of a frame say of where they come from."""
+        return Origin(frame.grid, frame.source, frame.frame, frame.time, self.name, self.weights)
 
 
 def require_data(frame: Frame, prompt: PixelPrompt) -> PixelPrompt:
     """Return the prompt if there are pixels to look at where it points.
 
     Raises:
+        PromptInvalid: The box is far larger than the frame.
         PromptOnNodata: A positive point lies in nodata, or all of the box does.
     """
+    if prompt.box is not None and longer_side(prompt.box) > LARGEST_BOX * max(frame.grid.size):
+        raise PromptInvalid(
+            f"prompt {prompt.id}: the box is {longer_side(prompt.box):.3g} px long and the raster "
+            f"{max(frame.grid.size)}; draw it around one object"
+        )
     for (x, y), sign in zip(prompt.points, prompt.labels, strict=True):
         if sign and not frame.read(int(x), int(y), 1, 1)[1].any():
             raise PromptOnNodata(
@@ -248,25 +200,3 @@ def require_data(frame: Frame, prompt: PixelPrompt) -> PixelPrompt:
         if not frame.read(x0, y0, x1 - x0, y1 - y0, shape)[1].any():
             raise PromptOnNodata(f"prompt {prompt.id}: all of the box lies in nodata; draw it on the image")
     return prompt
-
-
-def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon | MultiPolygon | None:
-    """Outline a mask on the ground, in the frame's CRS, cut at the frame's edge; None where nothing is left.
-
-    Pixels in `options` are the frame's, whatever the mask's resolution.
-    """
-    size = len(look.logits)
-    ratio = size / look.crop.side
-    scaled = replace(
-        options,
-        min_area_px=options.min_area_px * ratio**2,
-        simplify_px=options.simplify_px * ratio,
-        smooth_px=options.smooth_px * ratio,
-    )
-    geometry = logits_to_polygon(look.logits, look.crop.grid(frame, size), scaled)
-    x0, y0, x1, y1 = look.crop.bounds
-    if geometry is None or (x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height):
-        return geometry
-    inside = shapely.intersection(geometry, frame.footprint)
-    parts = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon" and part.area > 0]
-    return None if not parts else parts[0] if len(parts) == 1 else MultiPolygon(parts)

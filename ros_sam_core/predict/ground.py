@@ -1,0 +1,130 @@
+"""From what a model saw in a crop to a segment on the ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import shapely
+from pyproj import CRS
+from shapely.geometry import MultiPolygon, Polygon
+
+from ros_sam_core.errors import CrsTransformFailed, NothingFound, RosSamError
+from ros_sam_core.geo.crs import parse_crs, transform_xy
+from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.prompts import Prompt
+from ros_sam_core.geo.segments import Segment, geometries_in
+from ros_sam_core.geo.vectorize import PolygonOptions, logits_to_polygon, measure
+
+if TYPE_CHECKING:
+    from ros_sam_core.predict.predictor import Look
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a segment says of where it comes from, beside its prompt.
+
+    Attributes:
+        grid: Of the frame.
+        source: File or address of the frame.
+        frame: Name of the image within its source.
+        time: When it was taken, ISO 8601, if known.
+        model: Name of the model.
+        weights: Short sha256 of its weights.
+    """
+
+    grid: Grid
+    source: str
+    frame: str
+    time: str | None
+    model: str
+    weights: str
+
+
+def target_crs(origin: Origin, out_crs: Any) -> CRS | None:
+    """Return the CRS of the result, by default the frame's own, once it is known that it can be reached.
+
+    Raises:
+        CrsUnknown: pyproj does not know it.
+        CrsTransformFailed: The frame has no CRS, or none that leads there.
+    """
+    if out_crs is None:
+        return origin.grid.crs
+    target = parse_crs(out_crs)
+    if origin.grid.crs is None:
+        raise CrsTransformFailed(
+            f"{origin.source} has no CRS, so polygons cannot be in {out_crs}; georeference it, or "
+            "leave the output's CRS out and get pixel coordinates"
+        )
+    transform_xy(origin.grid.corners, origin.grid.crs, target)
+    return target
+
+
+@dataclass(frozen=True)
+class PromptFailure:
+    """A prompt that gave no segment, and why."""
+
+    prompt_id: str
+    error: RosSamError
+
+
+def finish(
+    outcome: Look | RosSamError, prompt: Prompt, origin: Origin, options: PolygonOptions, target: CRS | None
+) -> Segment | PromptFailure:
+    """Turn what a model saw of a prompt into a segment.
+
+    Args:
+        outcome: The mask, or why there is none.
+        prompt: What was asked.
+        origin: Of the mask.
+        options: How masks become polygons.
+        target: CRS of the result, from `target_crs`.
+    """
+    if isinstance(outcome, RosSamError):
+        return PromptFailure(prompt.id, outcome)
+    geometry = look_to_polygon(outcome, origin.grid, options)
+    if geometry is None:
+        size = f"smaller than {options.min_area_px:g} px, the minimum" if options.min_area_px else "empty"
+        return PromptFailure(prompt.id, NothingFound(f"prompt {prompt.id}: the object found is {size}"))
+    measured = measure(geometry, origin.grid.crs)
+    segment = Segment(
+        geometry=geometry,
+        crs=origin.grid.crs,
+        prompt_id=prompt.id,
+        score=outcome.iou,
+        area_m2=measured.area_m2,
+        perim_m=measured.perim_m,
+        source=origin.source,
+        frame=origin.frame,
+        time=origin.time,
+        model=origin.model,
+        weights=origin.weights,
+        prompt=prompt.kind,
+        prompt_xy=prompt.coordinates,
+    )
+    try:
+        return replace(segment, geometry=geometries_in([segment], target)[0], crs=target)
+    except CrsTransformFailed as error:
+        return PromptFailure(prompt.id, error)
+
+
+def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon | MultiPolygon | None:
+    """Outline a mask on the ground, in the frame's CRS, cut at the frame's edge; None where nothing is left.
+
+    Pixels in `options` are the frame's, whatever the mask's resolution.
+    """
+    size = len(look.logits)
+    ratio = size / look.crop.side
+    scaled = replace(
+        options,
+        min_area_px=options.min_area_px * ratio**2,
+        simplify_px=options.simplify_px * ratio,
+        smooth_px=options.smooth_px * ratio,
+    )
+    geometry = logits_to_polygon(look.logits, look.crop.grid(frame, size), scaled)
+    x0, y0, x1, y1 = look.crop.bounds
+    if geometry is None or (x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height):
+        return geometry
+    inside = shapely.intersection(geometry, frame.footprint)
+    parts = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon" and part.area > 0]
+    return None if not parts else parts[0] if len(parts) == 1 else MultiPolygon(parts)
