@@ -66,6 +66,7 @@ class Canvas:
     sun: tuple[float, float]
     shade: float = 0.5
     _shadow: FloatImage = field(init=False)
+    _shaded: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._shadow = np.zeros(self.rgb.shape[:2], np.float32)
@@ -124,6 +125,7 @@ class Canvas:
         x0, y0, x1, y1 = bounds(rings, self.shape, margin=height_px + 1)
         if x1 <= x0 or y1 <= y0:
             return
+        self._shaded.append((x0, y0, x1, y1))
         part = self._shadow[y0:y1, x0:x1]
         for time in times:
             moved = [ring + sun * (height_px * time) for ring in rings]
@@ -131,6 +133,12 @@ class Canvas:
 
     def settle(self) -> None:
         """Darken the ground under all shadows that were cast since the last time."""
+        if not self._shaded:
+            return
+        corners = np.array(self._shaded)
+        (x0, y0), (x1, y1) = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
         tint = np.array([1.0, 0.96, 0.86], np.float32)
-        self.rgb *= 1 - self._shadow[..., None] * (self.shade * tint)
-        self._shadow[:] = 0
+        shadow = self._shadow[y0:y1, x0:x1]
+        self.rgb[y0:y1, x0:x1] *= 1 - shadow[..., None] * (self.shade * tint)
+        shadow[:] = 0
+        self._shaded.clear()

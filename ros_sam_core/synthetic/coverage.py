@@ -115,7 +115,7 @@ def _closed(ring: Ring) -> Ring:
 
 def _oriented(ring: Ring, sign: float) -> Ring:
     x, y = ring[:, 0], ring[:, 1]
-    twice_area = float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+    twice_area = float(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0])
     return ring if twice_area * sign >= 0 else ring[::-1]
 
 

@@ -122,10 +122,10 @@ def field(scene: Composer) -> None:
     for _ in range(int(rng.integers(0, 3))):
         scene.reserve(ground.road(canvas, rng, groups.curve(scene), max(3.5 / scene.gsd_m, 3), 2, asphalt))
     _litter(scene, angle, 0.3)
-    if rng.random() < 0.6:
-        scene.put(
-            running_track, scene.object_px[1] * rng.uniform(0.6, 1), scene.somewhere(), rng.uniform(0, np.pi)
-        )
+    for _ in range(int(rng.integers(0, 8))):
+        size = scene.object_px[1] * rng.uniform(0.5, 1)
+        if scene.put(running_track, size, scene.somewhere(), rng.uniform(0, np.pi)):
+            break
     for _ in range(scene.count(4)):
         scene.put(diamond, scene.size(28, 70), scene.somewhere(), rng.uniform(0, 2 * np.pi), gap_px=6)
     for _ in range(int(rng.integers(1, 4))):
