@@ -91,7 +91,7 @@ def logits_to_polygon(
     if not (values > 0).any():
         return None
     outline = _outline(_rings(values), options)
-    return _tidy(shapely.transform(outline, grid.pixel_to_map))
+    return tidy(shapely.transform(outline, grid.pixel_to_map))
 
 
 def rasterize(geometry: BaseGeometry, grid: Grid) -> NDArray[np.bool_]:
@@ -158,8 +158,8 @@ def _outline(rings: NDArray[np.object_], options: PolygonOptions) -> BaseGeometr
     return shapely.simplify(large, options.simplify_px)
 
 
-def _tidy(geometry: BaseGeometry) -> Polygon | MultiPolygon | None:
-    """Return what is area in a geometry: valid, exteriors anticlockwise; None if nothing is."""
+def tidy(geometry: BaseGeometry) -> Polygon | MultiPolygon | None:
+    """Return the areas of a geometry, valid and with exteriors anticlockwise; None if there is none."""
     if not geometry.is_valid:
         geometry = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
     parts = shapely.get_parts(geometry)

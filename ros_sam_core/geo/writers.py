@@ -1,0 +1,248 @@
+"""Writers of segments: the output appears whole, or not at all.
+
+Finished segments go to a staging file beside the output (see `staging`). When the writer is closed, the
+output is made of them under another name, read back, and moved to its place. Until then nothing, or the old
+file, is there; if that fails, the staging file stays and its name is told.
+
+What a format cannot hold:
+    GeoPackage: nothing is lost. All geometries are multipolygons.
+    GeoJSON: any CRS but WGS 84, to which geometries are brought; across the antimeridian they are cut in two.
+    Shapefile: texts over 254 bytes, which are cut (a warning says so); 2 GB. It is several files, which are
+        replaced one after the other.
+    FlatGeobuf: the order of the segments. All geometries are multipolygons.
+    GeoParquet: nothing is lost.
+    COCO: map coordinates, which become pixels of the image; and holes: such a polygon is cut into several.
+"""
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyogrio
+from pyproj import CRS
+
+from ros_sam_core.errors import (
+    InvalidParameter,
+    OutputExists,
+    OutputFailed,
+    OutputIncomplete,
+    OutputUnsupported,
+    RosSamError,
+)
+from ros_sam_core.geo.crs import crs_name, parse_crs
+from ros_sam_core.geo.formats import Format, Job, format_of, layers_of
+from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.publish import copy_database, failures, folder_beside, publish, settle_database, stamp
+from ros_sam_core.geo.segments import ATTRIBUTES, Segment
+from ros_sam_core.geo.staging import Staging, read_staging, staging_path
+
+
+def open_writer(
+    path: str | os.PathLike[str],
+    crs: CRS | None,
+    *,
+    overwrite: bool = False,
+    append: bool = False,
+    grid: Grid | None = None,
+) -> "SegmentWriter":
+    """Open a writer; the suffix decides the format: .gpkg .geojson .shp .fgb .parquet .coco.json.
+
+    Args:
+        path: the output. Its folder must exist.
+        crs: of the output; segments are brought to it. GeoJSON is always in WGS 84, COCO in pixels, and a
+            layer that is added to keeps its own.
+        overwrite: replace a file that is there, once the new one is complete.
+        append: add to a GeoPackage that is there: to the layer named like the file, else to the only one with
+            the columns of segments, else as a new layer. A file that is not there is made.
+        grid: of the image, which COCO needs.
+
+    Raises:
+        OutputFormatUnknown: if no format belongs to the suffix.
+        OutputExists: if the output is there and neither overwrite nor append is given, or another run has
+            not finished it.
+        OutputUnsupported: if the format cannot do what is asked: append, hold pixels (GeoJSON), go without a
+            grid (COCO); or the layer to add to has other columns.
+        OutputFailed: if the folder is not there or cannot be written.
+        InvalidParameter: if both overwrite and append are given.
+    """
+    target = Path(os.path.realpath(path))
+    kind = format_of(target)
+    if overwrite and append:
+        raise InvalidParameter(f"{target}: overwrite and append exclude each other; give one")
+    _refuse_the_impossible(kind, target, crs, append, grid)
+    if not target.parent.is_dir():
+        raise OutputFailed(f"{target.parent} is no folder; create it, or choose another for {target.name}")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputFailed(f"{target.parent} cannot be written; choose another folder for {target.name}")
+    if os.path.lexists(target) and not (overwrite or append):
+        raise OutputExists(f"{target} exists; allow to overwrite it, or choose another name")
+    staging = staging_path(target)
+    if staging.exists() and not overwrite:
+        raise OutputExists(
+            f"{staging} exists: another run is writing {target.name}, or one was killed and left what it had "
+            "finished; wait for it, or move that file away, or allow to overwrite"
+        )
+    staging.unlink(missing_ok=True)
+    if kind.needs_grid and grid is not None:
+        crs = grid.crs
+    if kind.only_epsg is not None:
+        crs = CRS.from_epsg(kind.only_epsg)
+    layer = target.name[: -len(kind.suffix)]
+    if append and target.exists():
+        with failures(target, "read"):
+            layer, crs = _layer_to_extend(target, layer, crs)
+    return SegmentWriter(target, kind, crs, layer, overwrite=overwrite, append=append, grid=grid)
+
+
+class SegmentWriter:
+    """Writes segments to one file; made by `open_writer`, best used with ``with``.
+
+    Leaving the ``with`` closes it. Left by an error (Ctrl-C too), what was written before is still made into
+    a valid file; if nothing was, there is none.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: Format,
+        crs: CRS | None,
+        layer: str,
+        *,
+        overwrite: bool,
+        append: bool,
+        grid: Grid | None,
+    ) -> None:
+        self.path = path
+        self.crs = crs
+        self._kind, self._layer, self._grid = kind, layer, grid
+        self._overwrite, self._append = overwrite, append
+        self._warned = False
+        self._closed = False
+        with failures(path, "start"):
+            self._staging = Staging(staging_path(path), crs)
+
+    @property
+    def written(self) -> int:
+        """Number of segments that are safe so far."""
+        return self._staging.rows
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Add segments; when this returns, they outlive the process.
+
+        Raises:
+            OutputFailed: if the disk is full or gone; earlier segments are kept.
+            CrsTransformFailed: if a segment cannot be brought to the CRS of the output.
+        """
+        if not segments:
+            return
+        self._warn_of_long_texts(segments)
+        with failures(self.path, f"add to the {self.written} segments of"):
+            self._staging.write(segments)
+
+    def close(self) -> None:
+        """Make the output of what was written, which may be nothing, and move it to its place.
+
+        Raises:
+            OutputFailed: if that fails; the message says where the segments are.
+            OutputExists: if a file has appeared there in the meantime.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._staging.close()
+        kept = f"; its {self.written} segments are in {self._staging.path}" if self.written else ""
+        try:
+            if self.written or not self._append:
+                with failures(self.path, "finish", kept), folder_beside(self.path) as folder:
+                    self._make(folder)
+        except BaseException:
+            if not self.written:
+                self._staging.remove()
+            raise
+        self._staging.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        elif not self.written:
+            self._closed = True
+            self._staging.remove()
+        else:
+            try:
+                self.close()
+            except RosSamError as second:
+                error.add_note(str(second))
+
+    def _make(self, folder: Path) -> None:
+        """Write the output into a folder beside its place, then move it there."""
+        out = folder / self.path.name
+        before = stamp(self.path)
+        if self._append and before:
+            settle_database(self.path)
+            copy_database(self.path, out)
+            before = stamp(self.path)
+        batches = read_staging(self._staging.path)
+        self._kind.write(Job(out, self._layer, self.crs, batches, self.written, self._grid))
+        if stamp(self.path) != before or (before and not (self._overwrite or self._append)):
+            raise OutputExists(f"{self.path} was changed by another program in the meantime")
+        publish(folder, self.path)
+
+    def _warn_of_long_texts(self, segments: Sequence[Segment]) -> None:
+        limit = self._kind.text_bytes
+        if limit is None or self._warned:
+            return
+        for segment in segments:
+            for name in ATTRIBUTES:
+                value = getattr(segment, name)
+                if isinstance(value, str) and len(value.encode()) > limit:
+                    self._warned = True
+                    message = f"{self.path}: {self._kind.name} cuts texts at {limit} bytes, {name} among them"
+                    warnings.warn(message, OutputIncomplete, stacklevel=3)
+                    return
+
+
+def _refuse_the_impossible(
+    kind: Format, target: Path, crs: CRS | None, append: bool, grid: Grid | None
+) -> None:
+    """Raise `OutputUnsupported` for what a format cannot do."""
+    if append and not kind.appends:
+        raise OutputUnsupported(f"{target}: nothing can be added to a {kind.name}; choose .gpkg")
+    if kind.only_epsg is not None and crs is None:
+        raise OutputUnsupported(
+            f"{target}: {kind.name} is in EPSG:{kind.only_epsg} by definition, and the image has no "
+            "georeference; choose .gpkg for pixel coordinates"
+        )
+    if kind.needs_grid and grid is None:
+        raise OutputUnsupported(f"{target}: {kind.name} counts in pixels of one image; give its grid")
+
+
+def _layer_to_extend(path: Path, name: str, crs: CRS | None) -> tuple[str, CRS | None]:
+    """Return the layer of a GeoPackage that segments are added to, and its CRS."""
+    missing = {}
+    for layer in layers_of(path):
+        there = set(pyogrio.read_info(path, layer=layer)["fields"])
+        missing[layer] = [column for column in ATTRIBUTES if column not in there]
+    fitting = [layer for layer, lacking in missing.items() if not lacking]
+    if name not in missing and len(fitting) == 1:
+        name = fitting[0]
+    if name not in missing:
+        return name, crs
+    if missing[name]:
+        raise OutputUnsupported(
+            f"{path}: layer {name} has no columns {', '.join(missing[name])}; choose another file"
+        )
+    known = pyogrio.read_info(path, layer=name)["crs"]
+    own = None if known is None else parse_crs(known)
+    if (own is None) != (crs is None):
+        raise OutputUnsupported(
+            f"{path}: layer {name} has CRS {crs_name(own)}, the segments {crs_name(crs)}; choose another file"
+        )
+    return name, own
