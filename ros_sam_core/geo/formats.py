@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyogrio
 import shapely
 from pyproj import CRS
-from shapely.geometry import MultiPolygon
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Polygon, box
+from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.errors import OutputFailed, OutputFormatUnknown, OutputUnsupported
 from ros_sam_core.geo.coco import write_coco
@@ -78,16 +80,20 @@ def format_of(path: Path) -> Format:
 
 
 def _ogr(
-    job: Job, driver: str, geometry_type: str = "MultiPolygon", append: bool = False, **options: str
+    job: Job,
+    driver: str,
+    geometry_type: str,
+    reshape: Callable[[BaseGeometry], BaseGeometry] | None = None,
+    append: bool = False,
+    **options: str,
 ) -> None:
-    """Stream a job to a vector file by GDAL."""
-    several = geometry_type == "MultiPolygon"
-    plain = plain_schema()
-    batches = (_plain(batch, several) for batch in job.batches)
+    """Stream a job to a vector file by GDAL, each geometry reshaped to what the format holds."""
+    batches = (_plain(batch, reshape) for batch in job.batches)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided")
+        warnings.filterwarnings("ignore", message="(?s).*truncated to 254")  # The writer says so itself.
         pyogrio.write_arrow(
-            pa.RecordBatchReader.from_batches(plain, batches),
+            pa.RecordBatchReader.from_batches(plain_schema(), batches),
             job.out,
             layer=job.layer,
             driver=driver,
@@ -99,13 +105,31 @@ def _ogr(
         )
 
 
-def _plain(batch: pa.RecordBatch, several: bool) -> pa.RecordBatch:
-    """Return a batch without metadata, all its geometries multipolygons if so wanted."""
+def _plain(batch: pa.RecordBatch, reshape: Callable[[BaseGeometry], BaseGeometry] | None) -> pa.RecordBatch:
+    """Return a batch without metadata, its geometries reshaped."""
     columns = batch.columns
-    if several:
-        shapes = [MultiPolygon(shapely.get_parts(shape).tolist()) for shape in shapely.from_wkb(columns[-1])]
+    if reshape is not None:
+        shapes = [reshape(shape) for shape in shapely.from_wkb(columns[-1])]
         columns[-1] = pa.array(shapely.to_wkb(shapes), type=pa.binary())
     return pa.RecordBatch.from_arrays(columns, schema=plain_schema())
+
+
+def _several(shape: BaseGeometry) -> BaseGeometry:
+    """Return a multipolygon."""
+    return MultiPolygon(shapely.get_parts(shape).tolist())
+
+
+def _within_180(shape: BaseGeometry) -> BaseGeometry:
+    """Cut a geometry in degrees at the antimeridian (RFC 7946, 3.1.9), so that it lies within 180 degrees."""
+    west, _, east, _ = shape.bounds
+    if west >= -180 and east <= 180:
+        return shape
+    parts = []
+    for turn in (-360, 0, 360):
+        world = box(-180 + turn, -90, 180 + turn, 90)
+        parts += shapely.get_parts(translate(shape.intersection(world), -turn)).tolist()
+    polygons = shapely.orient_polygons([part for part in parts if isinstance(part, Polygon)])
+    return MultiPolygon(polygons.tolist())
 
 
 def _check(job: Job, rows: int, layer: str | None = None) -> None:
@@ -119,7 +143,7 @@ def _check(job: Job, rows: int, layer: str | None = None) -> None:
 def _geopackage(job: Job) -> None:
     """Write a GeoPackage, or add to one that is there."""
     before = _rows_of(job.out, job.layer) if job.out.exists() else 0
-    _ogr(job, "GPKG", append=job.out.exists())
+    _ogr(job, "GPKG", "MultiPolygon", _several, append=job.out.exists())
     _check(job, before + job.rows, job.layer)
     with closing(sqlite3.connect(job.out)) as database:
         damage = database.execute("PRAGMA quick_check").fetchone()[0]
@@ -143,7 +167,7 @@ def layers_of(path: Path) -> list[str]:
 
 def _geojson(job: Job) -> None:
     """Write GeoJSON by RFC 7946, to a tenth of a millimetre."""
-    _ogr(job, "GeoJSON", "Unknown", RFC7946="YES", COORDINATE_PRECISION="9", WRITE_NAME="NO")
+    _ogr(job, "GeoJSON", "Unknown", _within_180, RFC7946="YES", COORDINATE_PRECISION="9", WRITE_NAME="NO")
     _check(job, job.rows)
 
 
@@ -153,7 +177,7 @@ def _shapefile(job: Job) -> None:
 
 
 def _flatgeobuf(job: Job) -> None:
-    _ogr(job, "FlatGeobuf")
+    _ogr(job, "FlatGeobuf", "MultiPolygon", _several)
     _check(job, job.rows)
 
 
