@@ -1,0 +1,204 @@
+"""Fetch one large file: resumed, checked by its hash, and put in place in one step.
+
+pooch checks hashes and moves files into place, but begins anew after each interruption; what it downloads
+with is exchanged here for a downloader that goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+import urllib3
+
+from ros_sam_core.errors import Cancelled, DownloadCorrupt, DownloadFailed
+
+BLOCK_BYTES = 2**18
+PARTIAL_SUFFIX = ".part"
+
+Progress = Callable[[int, int], None]
+Cancel = Callable[[], bool]
+
+
+def fetch(
+    url: str,
+    target: Path,
+    known_hash: str,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+    attempts: int = 4,
+    wait_s: float = 0.5,
+) -> None:
+    """Fetch a file unless it is there with the right hash.
+
+    What has been fetched lies beside the target, with ".part" at its end, until it is complete.
+
+    Args:
+        url: An http or https address.
+        target: Where the file is to be; its folder is made if need be.
+        known_hash: "sha256:…" or "md5:…".
+        progress: Called with the bytes fetched and their final number (0: unknown).
+        cancel: Asked between blocks; True stops.
+        attempts: Attempts in a row that bring no new byte before this gives up.
+        wait_s: Pause before the second such attempt, seconds; it doubles each time.
+
+    Raises:
+        DownloadFailed: The server cannot be reached, refuses, or breaks off each time; or the file cannot be
+            stored.
+        DownloadCorrupt: The file's hash is another one.
+        Cancelled: `cancel` said so.
+    """
+    downloader = ResumingDownloader(
+        target.with_name(target.name + PARTIAL_SUFFIX),
+        progress or _no_progress,
+        cancel or _never,
+        attempts,
+        wait_s,
+    )
+    by_hand = f"fetch {url} elsewhere and put it at {target}"
+    with _quiet_pooch():
+        try:
+            _retrieve(url, target, known_hash, downloader)
+        except requests.RequestException as error:
+            raise DownloadFailed(
+                f"cannot fetch {url} ({_reason(error)}); try again later, or {by_hand}"
+            ) from error
+        except OSError as error:
+            told = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+            raise DownloadFailed(
+                f"cannot store {target} ({told}); "
+                "make room, or set ROS_SAM_CACHE to a folder that can hold it"
+            ) from error
+        except ValueError as error:
+            raise DownloadCorrupt(
+                f"what {url} sent is not the published file (it should have {known_hash}) and was deleted; "
+                f"a proxy or a sign-in page may stand between, so try again later, or {by_hand}"
+            ) from error
+
+
+def _retrieve(url: str, target: Path, known_hash: str, downloader: ResumingDownloader) -> None:
+    """Let pooch fetch, check and place the file; a resumed file that is wrong is fetched once more, whole."""
+    arguments: dict[str, Any] = {"fname": target.name, "path": target.parent, "downloader": downloader}
+    try:
+        pooch.retrieve(url, known_hash, **arguments)
+    except requests.RequestException:
+        raise
+    except ValueError:
+        if not downloader.began_midway:
+            raise
+        pooch.retrieve(url, known_hash, **arguments)
+
+
+@dataclass
+class ResumingDownloader:
+    """What pooch downloads with: goes on with a partial file, as often as the connection breaks.
+
+    Attributes:
+        partial: The file that grows; it survives failures and is moved away when complete.
+        progress: Called with the bytes fetched and their final number (0: unknown).
+        cancel: Asked between blocks.
+        attempts: Attempts in a row without a new byte before the last error is raised.
+        wait_s: First pause between such attempts, seconds.
+        began_midway: Whether the latest file goes back to a partial file of an earlier call.
+    """
+
+    partial: Path
+    progress: Progress
+    cancel: Cancel
+    attempts: int
+    wait_s: float
+    began_midway: bool = False
+
+    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
+        """Fetch `url` whole and put it at `output_file`."""
+        self.began_midway = self._size() > 0
+        fruitless = 0
+        while True:
+            before = self._size()
+            try:
+                self._fetch_rest(url)
+                break
+            except (requests.ConnectionError, requests.Timeout):
+                fruitless = fruitless + 1 if self._size() <= before else 0
+                if fruitless >= self.attempts:
+                    raise
+                time.sleep(self.wait_s * 2 ** max(0, fruitless - 1) if fruitless else 0)
+        self.partial.replace(output_file)
+
+    def _size(self) -> int:
+        return self.partial.stat().st_size if self.partial.exists() else 0
+
+    def _fetch_rest(self, url: str) -> None:
+        """Ask once for what is missing; urllib3 raises where less comes than was promised."""
+        have = self._size()
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
+            if response.status_code == requests.codes.requested_range_not_satisfiable and have:
+                if response.headers.get("Content-Range") == f"bytes */{have}":
+                    return  # all of it is here
+                self.partial.unlink()
+                raise requests.ConnectionError("the partial file does not fit the server's; it starts anew")
+            response.raise_for_status()
+            resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            if response.status_code != requests.codes.partial_content or not resumed:
+                have = 0  # the server sends the whole file, asked or not
+            total = have + int(response.headers.get("Content-Length", 0))
+            with self.partial.open("ab" if have else "wb") as file:
+                for block in _blocks(response):
+                    if self.cancel():
+                        raise Cancelled(
+                            f"download of {url} was stopped; {have} bytes are kept for the next time"
+                        )
+                    file.write(block)
+                    have += len(block)
+                    self.progress(have, max(total, have) if total else 0)
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body as it arrives.
+
+    requests' own iterator waits for whole blocks and loses the last one where the connection breaks.
+    """
+    try:
+        while block := response.raw.read1(BLOCK_BYTES):
+            yield block
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(str(error)) from error
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return "the server does not answer in time"
+    if isinstance(error.__cause__, urllib3.exceptions.ProtocolError):
+        return "the connection breaks off each time"
+    return "the server cannot be reached; is there internet?"
+
+
+def _no_progress(_done: int, _total: int) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    """Keep pooch from writing to stderr: what is to be said goes through `progress` and errors."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
