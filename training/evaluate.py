@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ros_sam_core.geo.segments import Segment
 from scipy.stats import spearmanr
 
 from ros_sam_core.errors import RosSamError
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
+from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import rasterize
 from ros_sam_core.predict.segmenter import Segmenter
 from training.prompts import centre_click, jitter_box, mask_box
-from training.scenes import Scene, SceneObject, build_pyramid, read_coco, reduce_by
+from training.scenes import Scene, SceneObject, build_pyramid, read_coco, reduce_by, split_scenes
 from training.validate import MOVERS
 
 log = logging.getLogger(__name__)
@@ -152,6 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="COCO instances file; images/ beside it")
     parser.add_argument("--model", default="ros-sam-tiny", help="a model's name, or a checkpoint")
     parser.add_argument("--prompts", nargs="+", default=["box", "box+10%", "box+20%", "click"])
+    parser.add_argument(
+        "--aside", type=float, help="only the share of images that training sets aside"
+    )
     parser.add_argument("--reduce", type=int, default=1, help="reduce the images by area averaging first")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--seed", type=int, default=0)
@@ -160,6 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         segmenter = Segmenter.from_pretrained(options.model)
         scenes = list(read_coco(options.data))
+        if options.aside is not None:
+            scenes = split_scenes(scenes, options.aside, seed=0)[1]
     except RosSamError as error:
         log.error("%s", error)
         return 2

@@ -6,6 +6,7 @@ import logging
 import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -17,7 +18,8 @@ SHAPE = (512, 512)
 
 
 def _render(seed: int, file: Path) -> None:
-    scene = synthetic.make_scene(seed, shape=SHAPE)
+    kinds = get_args(synthetic.SceneKind)
+    scene = synthetic.make_scene(seed, shape=SHAPE, kind=kinds[seed % len(kinds)])
     boxes, masks = [], []
     for index in range(len(scene.instances)):
         mask = scene.mask(index)
@@ -26,10 +28,9 @@ def _render(seed: int, file: Path) -> None:
             y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
             boxes.append((x0, y0, x1, y1))
             masks.append(np.packbits(mask[y0:y1, x0:x1]))
-    names = np.array([i.class_name for i in scene.instances])
     arrays = {f"mask{i}": mask for i, mask in enumerate(masks)}
     partial = file.with_suffix(".partial.npz")
-    np.savez(partial, rgb=scene.rgb, boxes=np.array(boxes).reshape(-1, 4), names=names, **arrays)
+    np.savez(partial, rgb=scene.rgb, boxes=np.array(boxes).reshape(-1, 4), **arrays)
     os.replace(partial, file)
 
 

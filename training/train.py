@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from ros_sam_core.model.checkpoints import save_checkpoint
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.lr_scheduler import LambdaLR
@@ -24,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
 from ros_sam_core.errors import RosSamError
+from ros_sam_core.model.checkpoints import save_checkpoint
 from ros_sam_core.model.ros_sam import RosSam
 from training.config import TrainConfig, load_config
 from training.datasets import CropDataset, Sample
@@ -211,6 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", help="folder of checkpoints and logs, in place of the configuration's")
     parser.add_argument("--steps", type=int, help="optimiser steps in all")
     parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument(
+        "--export-only", action="store_true", help="write the newest weights and stop"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if options.threads:
@@ -218,7 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run = Run(load_config(options.config, output=options.output, steps=options.steps))
         run.resume()
-        fit(run)
+        if not options.export_only:
+            fit(run)
         log.info("wrote %s", export(run))
     except RosSamError as error:
         log.error("%s", error)
