@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ros_sam_core.model.attention import Attention
-from ros_sam_core.model.config import ModelConfig
+from ros_sam_core.model.config import Arch, ModelConfig
 from ros_sam_core.model.sam_modules import LayerNorm2d, MLPBlock, PatchEmbed
 
 PATCH_PX = 16
@@ -49,7 +49,7 @@ class VitSize:
         return self.global_blocks[0]
 
 
-VIT_SIZES = {
+VIT_SIZES: dict[Arch, VitSize] = {
     "vit_b": VitSize(width=768, heads=12, global_blocks=(2, 5, 8, 11)),
     "vit_l": VitSize(width=1024, heads=16, global_blocks=(5, 11, 17, 23)),
     "vit_h": VitSize(width=1280, heads=16, global_blocks=(7, 15, 23, 31)),

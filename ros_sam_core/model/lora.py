@@ -7,7 +7,7 @@ block are peft's, which is imported when it is first needed: it is heavy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -45,7 +45,7 @@ def add_lora(model: RosSam, rank: int = RELEASE_RANK) -> list[nn.Parameter]:
 
     if has_lora(model):
         raise LoraStateInvalid("the model carries LoRA already; merge it first (merge_lora)")
-    encoder = model.image_encoder
+    encoder: Any = model.image_encoder  # SamEncoder or TinyEncoder: what counts is its `blocks`
     width = encoder.blocks[0].attn.q.in_features
     if not 1 <= rank <= width:
         raise InvalidParameter(f"rank is {rank}; it must be in 1 .. {width}, the encoder's width")
@@ -74,6 +74,7 @@ def merge_lora(model: RosSam) -> RosSam:
     Returns:
         The same model.
     """
+    encoder: Any = model.image_encoder
     if has_lora(model):
-        model.image_encoder = model.image_encoder.merge_and_unload().requires_grad_(True)
+        model.image_encoder = encoder.merge_and_unload().requires_grad_(True)
     return model
