@@ -33,21 +33,28 @@ class PolygonOptions:
             every crossing of the contour with the pixel lattice.
         smooth_px: standard deviation of a Gaussian over the logits before they are contoured. Parts narrower
             than about twice that can vanish.
+        expand_px: how far the outline moves outwards, round at corners, before it is simplified; below 0
+            inwards. Parts narrower than twice that then vanish.
 
     Raises:
-        InvalidParameter: if a number is negative or not finite.
+        InvalidParameter: if a number is not finite, or any but `expand_px` is negative.
     """
 
     fill_holes: bool = False
     min_area_px: float = 4.0
     simplify_px: float = 0.05
     smooth_px: float = 0.0
+    expand_px: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("min_area_px", "simplify_px", "smooth_px"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
                 raise InvalidParameter(f"{name} = {value}: give a number of pixels, 0 or more")
+        if not np.isfinite(self.expand_px):
+            raise InvalidParameter(
+                f"expand_px = {self.expand_px}: give a number of pixels, below 0 to shrink"
+            )
 
 
 class Measure(NamedTuple):
@@ -153,6 +160,8 @@ def _outline(rings: NDArray[np.object_], options: PolygonOptions) -> BaseGeometr
         outline = shapely.union_all(shapely.polygons(rings[kept & outer]))
     else:
         outline = shapely.build_area(shapely.geometrycollections(rings[kept]))
+    if options.expand_px:
+        outline = shapely.buffer(outline, options.expand_px)
     parts = shapely.get_parts(outline)
     large = shapely.multipolygons(parts[shapely.area(parts) >= options.min_area_px])
     return shapely.simplify(large, options.simplify_px)

@@ -120,6 +120,7 @@ def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon
         min_area_px=options.min_area_px * ratio**2,
         simplify_px=options.simplify_px * ratio,
         smooth_px=options.smooth_px * ratio,
+        expand_px=options.expand_px * ratio,
     )
     geometry = logits_to_polygon(look.logits, look.crop.grid(frame, size), scaled)
     x0, y0, x1, y1 = look.crop.bounds
