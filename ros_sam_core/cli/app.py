@@ -71,7 +71,8 @@ def segment(
 ) -> None:
     """Outline the objects in RASTER that boxes or points show."""
     with reporting(as_json=as_json, verbose=verbose) as report:
-        from ros_sam_core.cli.segment import SegmentRequest, run_segment
+        from ros_sam_core.cli.request import SegmentRequest
+        from ros_sam_core.cli.segment import run_segment
 
         request = SegmentRequest(
             raster=raster,

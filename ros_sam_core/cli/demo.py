@@ -14,7 +14,8 @@ from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.cli.overlay import draw_overlay
 from ros_sam_core.cli.report import Report
-from ros_sam_core.cli.segment import SegmentRequest, run_segment
+from ros_sam_core.cli.request import SegmentRequest
+from ros_sam_core.cli.segment import run_segment
 from ros_sam_core.errors import OutputFailed
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.synthetic import Instance, SyntheticScene, make_scene

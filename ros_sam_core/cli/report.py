@@ -69,8 +69,9 @@ class Report:
 
     def error(self, error: RosSamError) -> None:
         """Print why the work ended, and keep it for the machine."""
-        self.put(error={"type": type(error).__name__, "message": str(error)})
-        self._remark("error", "red", str(error))
+        message = "; ".join([str(error), *getattr(error, "__notes__", [])])
+        self.put(error={"type": type(error).__name__, "message": message})
+        self._remark("error", "red", message)
 
     def _remark(self, kind: str, colour: str, message: str) -> None:
         if self._live is None:
@@ -132,9 +133,11 @@ def reporting(*, as_json: bool = False, verbose: bool = False) -> Iterator[Repor
             report.exit_code = ExitCode.BAD_INPUT
         report.error(error)
         log.info("where it happened", exc_info=error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         report.exit_code = ExitCode.INTERRUPTED
         report.put(interrupted=True)
+        for note in getattr(error, "__notes__", []):
+            report.warn(note)
     except (BrokenPipeError, typer.Exit):
         raise  # the reader of our output has gone, or the command has settled its exit itself
     except Exception as error:  # the outermost edge

@@ -41,7 +41,7 @@ Run = Callable[..., Finished]
 
 def environment(cache: Path) -> dict[str, str]:
     """Return an environment in which nothing of the user's own cache is read or written."""
-    return {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    return {**os.environ, "ROS_SAM_CACHE": str(cache), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
 def write_raster(
