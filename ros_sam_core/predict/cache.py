@@ -172,5 +172,7 @@ def _size(embedding: Embedding) -> int:
 
 
 def to_half(embedding: Embedding) -> Embedding:
-    """Round an embedding to half precision, as it is kept."""
-    return Embedding(embedding.final.to(torch.float16), tuple(e.to(torch.float16) for e in embedding.early))
+    """Round an embedding to half precision and lay it out as it is kept."""
+    parts = (part.to(torch.float16).contiguous() for part in (embedding.final, *embedding.early))
+    final, *early = parts
+    return Embedding(final, tuple(early))

@@ -1,0 +1,89 @@
+"""The embedding cache: what it keeps, what goes first, and what damage does to it."""
+
+import pytest
+import torch
+
+from ros_sam_core.model.ros_sam import Embedding
+from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache, embedding_key, to_half
+from ros_sam_core.predict.crop import Crop
+
+
+def embedding(value: float, values: int = 100_000) -> Embedding:
+    """About 2 x 2 bytes a value: 0.4 MB."""
+    return to_half(Embedding(torch.full((1, values), value), (torch.full((1, values), -value),)))
+
+
+def same(a: Embedding, b: Embedding) -> bool:
+    pairs = zip((a.final, *a.early), (b.final, *b.early), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_memory_forgets_what_was_not_used_for_longest():
+    cache = EmbeddingCache(CacheOptions(memory_mb=1))
+    for name in "ab":
+        cache.put(name, embedding(1.0))
+    assert cache.get("a") is not None
+    cache.put("c", embedding(2.0))
+    assert [cache.get(name) is not None for name in "abc"] == [True, False, True]
+
+
+def test_nothing_is_kept_when_asked_to_keep_nothing():
+    cache = EmbeddingCache(CacheOptions(memory_mb=0))
+    cache.put("a", embedding(1.0))
+    assert cache.get("a") is None
+
+
+def test_the_disk_gives_back_the_same_bits_to_another_process(tmp_path):
+    options = CacheOptions(memory_mb=0, disk_mb=10, folder=tmp_path)
+    kept = embedding(0.1)
+    EmbeddingCache(options).put("ab12", kept)
+    found = EmbeddingCache(options).get("ab12")
+    assert found is not None and same(found, kept)
+
+
+def test_the_disk_stays_below_its_cap_and_the_newest_stay(tmp_path):
+    options = CacheOptions(memory_mb=0, disk_mb=1, folder=tmp_path)
+    cache = EmbeddingCache(options)
+    for i in range(6):
+        cache.put(f"{i:02d}", embedding(float(i)))
+        assert sum(f.stat().st_size for f in tmp_path.rglob("*.safetensors")) <= 1_000_000
+    assert cache.get("05") is not None and cache.get("00") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a tensor", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_a_damaged_file_counts_as_not_there_and_goes(tmp_path, damage):
+    options = CacheOptions(memory_mb=0, disk_mb=10, folder=tmp_path)
+    cache = EmbeddingCache(options)
+    cache.put("ab12", embedding(1.0))
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(damage)
+    assert cache.get("ab12") is None and not file.exists()
+    cache.put("ab12", embedding(2.0))
+    assert cache.get("ab12") is not None
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    cache = EmbeddingCache(CacheOptions(memory_mb=10, disk_mb=10, folder=tmp_path / "file"))
+    cache.put("ab12", embedding(1.0))
+    assert cache.get("ab12") is not None
+
+
+def test_the_folder_follows_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_SAM_CACHE", str(tmp_path))
+    assert CacheOptions().place() == tmp_path / "embeddings"
+
+
+def test_the_key_knows_pixels_place_and_weights():
+    keys = {
+        embedding_key(fingerprint, crop, weights, 192)
+        for fingerprint in ("a", "b")
+        for crop in (Crop(0, 0, 64), Crop(1, 0, 64), Crop(0, 0, 65))
+        for weights in ("x", "y")
+    }
+    assert len(keys) == 12
+
+
+def test_negative_sizes_are_refused():
+    with pytest.raises(ValueError, match="memory_mb=-1"):
+        CacheOptions(memory_mb=-1)
