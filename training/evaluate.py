@@ -152,9 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="COCO instances file; images/ beside it")
     parser.add_argument("--model", default="ros-sam-tiny", help="a model's name, or a checkpoint")
     parser.add_argument("--prompts", nargs="+", default=["box", "box+10%", "box+20%", "click"])
-    parser.add_argument(
-        "--aside", type=float, help="only the share of images that training sets aside"
-    )
+    parser.add_argument("--aside", type=float, help="only the share of images that training sets aside")
     parser.add_argument("--reduce", type=int, default=1, help="reduce the images by area averaging first")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--seed", type=int, default=0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ros_sam_core.model.hq_decoder import DecoderOutput
-from ros_sam_core.model.losses import mask_loss_at, sample_uncertain_points
+from ros_sam_core.model.losses import mask_losses_at, sample_uncertain_points
 from ros_sam_core.model.ros_sam import PromptBatch, RosSam
 from training.config import LossConfig
 from training.prompts import correcting_click
@@ -45,23 +45,16 @@ def _per_mask(logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
     flat = logits.float().flatten(0, 1)[:, None]
     repeated = targets.repeat_interleave(kinds, dim=0)
     points = sample_uncertain_points(flat, num_points=config.num_points)
-    grid = 2 * points[:, :, None] - 1
-    at = F.grid_sample(flat, grid, mode="bilinear", align_corners=False)[:, 0, :, 0]
-    with torch.no_grad():
-        labels = F.grid_sample(repeated, grid, mode="bilinear", align_corners=False)[:, 0, :, 0]
-    weights = config.foreground_weight * labels + (1 - labels)
-    ce = F.binary_cross_entropy_with_logits(at, labels, weights, reduction="none").mean(1)
-    share = at.sigmoid()
-    dice = 1 - (2 * (share * labels).sum(1) + 1) / (share.sum(1) + labels.sum(1) + 1)
-    return (ce + dice).reshape(count, kinds)
+    losses = mask_losses_at(flat, repeated, points, foreground_weight=config.foreground_weight)
+    return losses.total.reshape(count, kinds)
 
 
 def round_loss(output: DecoderOutput, targets: Tensor, config: LossConfig) -> Tensor:
     """Return the loss of one round's masks against `targets` `[N, 1, H, W]` in 0..1."""
     assert output.hq is not None
     hq = output.hq.float()
-    points = sample_uncertain_points(hq.detach(), num_points=config.num_points)
-    loss = config.hq * mask_loss_at(hq, targets, points, foreground_weight=config.foreground_weight).total
+    options = {"num_points": config.num_points, "foreground_weight": config.foreground_weight}
+    loss = config.hq * mask_loss(hq, targets, **options).total
     per_mask = _per_mask(output.sam, targets, config)
     loss = loss + config.sam * per_mask[:, 0].mean() + config.multimask * per_mask[:, 1:].min(1).values.mean()
     with torch.no_grad():

@@ -211,9 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", help="folder of checkpoints and logs, in place of the configuration's")
     parser.add_argument("--steps", type=int, help="optimiser steps in all")
     parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument(
-        "--export-only", action="store_true", help="write the newest weights and stop"
-    )
+    parser.add_argument("--export-only", action="store_true", help="write the newest weights and stop")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if options.threads:

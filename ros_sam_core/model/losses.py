@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 
 class MaskLoss(NamedTuple):
-    """The two terms of the mask loss, each a scalar that carries gradient.
+    """The two terms of the mask loss, with gradient.
 
     Attributes:
-        ce: Cross-entropy, foreground weighted, mean over points, then over masks.
-        dice: Dice loss with +1 smoothing, mean over masks, in [0, 1).
+        ce: Cross-entropy, foreground weighted, mean over points; mean over masks, or [N] of each.
+        dice: Dice loss with +1 smoothing, in [0, 1); mean over masks, or [N] of each.
     """
 
     ce: Tensor
@@ -81,10 +81,10 @@ def sample_uncertain_points(
     return torch.cat([uncertain, uniform_points(num_points - kept)], dim=1)
 
 
-def mask_loss_at(
+def mask_losses_at(
     logits: Tensor, targets: Tensor, points: Tensor, *, foreground_weight: float = 10.0
 ) -> MaskLoss:
-    """Compute the mask loss at given points.
+    """Compute the mask loss of each mask by itself, at given points.
 
     Args:
         logits: Float [N, 1, h, w].
@@ -94,20 +94,31 @@ def mask_loss_at(
             two (bilinear label t) weighs ``foreground_weight * t + (1 - t)``.
 
     Returns:
+        The two terms, each [N].
+    """
+    point_logits = sample_points(logits, points)
+    with torch.no_grad():
+        labels = sample_points(targets.to(logits.dtype), points)
+        weights = foreground_weight * labels + (1.0 - labels)
+    ce = F.binary_cross_entropy_with_logits(point_logits, labels, weights, reduction="none")
+    share = point_logits.sigmoid()
+    overlap = 2.0 * (share * labels).sum(1) + 1.0
+    return MaskLoss(ce.mean(1), 1.0 - overlap / (share.sum(1) + labels.sum(1) + 1.0))
+
+
+def mask_loss_at(
+    logits: Tensor, targets: Tensor, points: Tensor, *, foreground_weight: float = 10.0
+) -> MaskLoss:
+    """Compute the mask loss at given points; arguments as in `mask_losses_at`.
+
+    Returns:
         The two terms; both zero, and differentiable, where there is no mask (N = 0).
     """
     if len(logits) == 0:
         zero = logits.sum()
         return MaskLoss(zero, zero)
-    point_logits = sample_points(logits, points)
-    with torch.no_grad():
-        labels = sample_points(targets.to(logits.dtype), points)
-        weights = foreground_weight * labels + (1.0 - labels)
-    ce = F.binary_cross_entropy_with_logits(point_logits, labels, weights)
-    share = point_logits.sigmoid()
-    overlap = 2.0 * (share * labels).sum(1) + 1.0
-    dice = 1.0 - overlap / (share.sum(1) + labels.sum(1) + 1.0)
-    return MaskLoss(ce, dice.mean())
+    each = mask_losses_at(logits, targets, points, foreground_weight=foreground_weight)
+    return MaskLoss(each.ce.mean(), each.dice.mean())
 
 
 def mask_loss(
