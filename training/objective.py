@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ros_sam_core.model.hq_decoder import DecoderOutput
-from ros_sam_core.model.losses import mask_losses_at, sample_uncertain_points
+from ros_sam_core.model.losses import mask_loss, mask_losses_at, sample_uncertain_points
 from ros_sam_core.model.ros_sam import PromptBatch, RosSam
 from training.config import LossConfig
 from training.prompts import correcting_click
@@ -53,8 +53,8 @@ def round_loss(output: DecoderOutput, targets: Tensor, config: LossConfig) -> Te
     """Return the loss of one round's masks against `targets` `[N, 1, H, W]` in 0..1."""
     assert output.hq is not None
     hq = output.hq.float()
-    options = {"num_points": config.num_points, "foreground_weight": config.foreground_weight}
-    loss = config.hq * mask_loss(hq, targets, **options).total
+    weight = config.foreground_weight
+    loss = config.hq * mask_loss(hq, targets, num_points=config.num_points, foreground_weight=weight).total
     per_mask = _per_mask(output.sam, targets, config)
     loss = loss + config.sam * per_mask[:, 0].mean() + config.multimask * per_mask[:, 1:].min(1).values.mean()
     with torch.no_grad():
