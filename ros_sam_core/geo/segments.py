@@ -1,18 +1,22 @@
 """Segment: one outlined object with where it came from, and tables of them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from geopandas import GeoDataFrame
 from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
 from ros_sam_core.errors import CrsTransformFailed
 from ros_sam_core.geo.crs import crs_name, full_turn, transform_xy
 from ros_sam_core.geo.vectorize import tidy
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ def segments_to_geodataframe(segments: Sequence[Segment], crs: CRS | None) -> Ge
     Raises:
         CrsTransformFailed: if a segment cannot be brought to that CRS.
     """
+    # Segments alone need no tables, and the engine starts without them.
+    from geopandas import GeoDataFrame
+
     columns: dict[str, Any] = {name: _column(segments, name) for name in ATTRIBUTES}
     columns["geometry"] = geometries_in(segments, crs)
     return GeoDataFrame(columns, geometry="geometry", crs=crs)

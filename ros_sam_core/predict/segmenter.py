@@ -7,9 +7,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import torch
 
 from ros_sam_core.errors import (
@@ -34,6 +33,9 @@ from ros_sam_core.predict.ground import Origin, finish, target_crs
 from ros_sam_core.predict.ground import PromptFailure as PromptFailure
 from ros_sam_core.predict.outline import outline
 from ros_sam_core.predict.predictor import Look, Predictor
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
 
 CHUNK = 16
 """Prompts that are read, encoded and decoded together."""
@@ -93,7 +95,7 @@ class Segmenter:
         out_crs: Any = None,
         progress: Callable[[int, int], None] | None = None,
         cancel: Callable[[], bool] | None = None,
-    ) -> gpd.GeoDataFrame:
+    ) -> GeoDataFrame:
         """Outline what each prompt points at.
 
         Args:
