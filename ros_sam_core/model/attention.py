@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ros_sam_core.errors import InvalidParameter
+
 BIAS_BYTES_CPU = 48 * 2**20
 """Most bytes of bias written out at once on a CPU: near the last cache, where it is read back at once."""
 BIAS_BYTES_GPU = 2**30
@@ -49,7 +51,7 @@ class Attention(nn.Module):
         if use_rel_pos:
             size = (window_size, window_size) if window_size else input_size
             if size is None:
-                raise ValueError("relative positions need input_size, the rows and columns of the grid")
+                raise InvalidParameter("relative positions need input_size, the rows and columns of the grid")
             self.rel_pos_h = nn.Parameter(torch.zeros(2 * size[0] - 1, dim // num_heads))
             self.rel_pos_w = nn.Parameter(torch.zeros(2 * size[1] - 1, dim // num_heads))
 

@@ -30,6 +30,7 @@ from ros_sam_core.errors import (
 from ros_sam_core.model.config import ModelConfig
 from ros_sam_core.model.layouts import (
     Tensors,
+    blueprint,
     check_shapes,
     expected_shapes,
     read_release,
@@ -155,12 +156,10 @@ def _load_release(folder: Path) -> LoadedModel:
 
 
 def _build(config: ModelConfig, state: Tensors) -> RosSam:
-    """Make the model around tensors that were checked: nothing is initialised only to be overwritten."""
-    with torch.device("meta"):
-        model = RosSam(config)
+    """Make the model around tensors that were checked."""
+    model = blueprint(config)
     state = {name: value.float().contiguous() for name, value in state.items()}
     model.load_state_dict(state, strict=True, assign=True)
-    assert not any(buffer.is_meta for buffer in model.buffers())
     return model.requires_grad_(True).eval()
 
 
@@ -178,9 +177,10 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
             f"{path} is no checkpoint, or holds more than weights; only weights are read, since other "
             "content could run code. Get the file from its publisher."
         ) from error
+    except OSError as error:
+        raise CheckpointUnreadable(f"cannot read {path}: {error}") from error
     except (
         SafetensorError,
-        OSError,
         EOFError,
         RuntimeError,
         ValueError,

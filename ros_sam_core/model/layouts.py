@@ -9,9 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from ros_sam_core.errors import CheckpointLayoutUnknown, CheckpointMismatch, DecoderIgnored
 from ros_sam_core.model.config import ModelConfig, sam_config
@@ -122,9 +124,26 @@ def merge_release_lora(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def expected_shapes(config: ModelConfig) -> Shapes:
-    """Return the names and shapes that `RosSam` of this configuration holds; takes no memory."""
-    with torch.device("meta"):
-        return shapes_of(RosSam(config).state_dict())
+    """Return the names and shapes that `RosSam` of this configuration holds."""
+    return shapes_of(blueprint(config).state_dict())
+
+
+def blueprint(config: ModelConfig) -> RosSam:
+    """Build the model with memory that is reserved but not written: weights are to be assigned to it."""
+    with _NoInitialisation():
+        return RosSam(config)
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Skip `torch.nn.init`: drawing 640 million weights only to replace them takes seconds and gigabytes."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:

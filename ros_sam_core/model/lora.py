@@ -28,7 +28,8 @@ def add_lora(model: RosSam, rank: int = RELEASE_RANK) -> list[nn.Parameter]:
     """Freeze the image encoder but for LoRA on q and v and its last block, which train.
 
     The model computes what it did before until it is trained: B starts at zero, A is Kaiming-uniform
-    with a = sqrt(5). Prompt encoder and mask decoder stay as they are.
+    with a = sqrt(5). Prompt encoder and mask decoder stay as they are. Set the encoder's
+    `gradient_checkpointing` before: peft's wrapper would keep the attribute to itself.
 
     Args:
         model: Changed in place; its `image_encoder` becomes peft's wrapper of the same encoder.

@@ -155,10 +155,8 @@ class RosSam(nn.Module):
         self.image_encoder: nn.Module = TinyEncoder(config) if config.tiny else build_sam_encoder(config)
         self.prompt_encoder = MixedPromptEncoder(dim, (side, side), (config.input_px, config.input_px), 16)
         self.mask_decoder = build_decoder(config)
-        # Not part of a checkpoint, so never on the meta device, on which checkpoints.py builds the model.
         for name, values in (("pixel_mean", PIXEL_MEAN), ("pixel_std", PIXEL_STD)):
-            constant = torch.tensor(values, device="cpu").reshape(3, 1, 1)
-            self.register_buffer(name, constant, persistent=False)
+            self.register_buffer(name, torch.tensor(values).reshape(3, 1, 1), persistent=False)
 
     def encode(self, images: Tensor) -> Embedding:
         """Encode images `[B, 3, S, S]`, RGB 0..255 of any dtype, S = `config.input_px`.

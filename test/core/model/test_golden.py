@@ -15,7 +15,7 @@ from torch import Tensor
 from ros_sam_core.errors import DecoderIgnored
 from ros_sam_core.model.checkpoints import load_checkpoint
 from ros_sam_core.model.image_encoder import VIT_SIZES
-from ros_sam_core.model.layouts import merge_release_lora, read_sam
+from ros_sam_core.model.layouts import blueprint, merge_release_lora, read_sam
 from ros_sam_core.model.ros_sam import Embedding, PromptBatch, RosSam
 
 pytestmark = pytest.mark.slow
@@ -65,8 +65,7 @@ def test_ros_sam_release(release: Path) -> None:
     # SAM's own decoder of the second file, on the same embedding.
     sam = reference_weights().ros_sam_vit_b()["model_1.safetensors"]
     config, state, _ = read_sam(merge_release_lora(sam), "sam")
-    with torch.device("meta"):
-        model = RosSam(config)
+    model = blueprint(config)
     model.load_state_dict(state, assign=True)
     with torch.inference_mode():
         decoded = model.eval().decode(embedding, boxes)

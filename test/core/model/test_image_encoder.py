@@ -7,6 +7,7 @@ import torch
 from sam_models import sams_encoder
 from torch import Tensor
 
+from ros_sam_core.errors import InvalidParameter
 from ros_sam_core.model import attention
 from ros_sam_core.model.attention import Attention, from_windows, to_windows
 from ros_sam_core.model.config import sam_config
@@ -147,5 +148,5 @@ def test_plain_block_attends_to_all_tokens() -> None:
 
 
 def test_relative_positions_need_a_size() -> None:
-    with pytest.raises(ValueError, match="input_size"):
+    with pytest.raises(InvalidParameter, match="input_size"):
         Attention(32, 4, use_rel_pos=True)
