@@ -22,7 +22,8 @@ class CropJitter:
 
     Attributes:
         near: Range of the crop's side over the object's longer side, as a box prompt's crop has it.
-        wide: Range of the same for crops in which a click is first looked at (log-uniform).
+        wide: Range of the same for crops in which a click is first looked at (log-uniform); below 1 they are
+            smaller than the object, whose mask must then reach the crop's edge.
         wide_share: Share of wide crops.
         any_angle: Share of crops at any angle; the others are turned by multiples of 90 degrees.
         stretch: Largest stretch of one axis against the other.
@@ -33,7 +34,7 @@ class CropJitter:
     """
 
     near: tuple[float, float] = (1.4, 3.0)
-    wide: tuple[float, float] = (1.4, 9.0)
+    wide: tuple[float, float] = (0.6, 9.0)
     wide_share: float = 0.4
     any_angle: float = 0.7
     stretch: float = 1.2
@@ -54,7 +55,7 @@ def _affine(
     else:
         ratio = rng.uniform(*jitter.near)
     side = max(longer * ratio, 16.0)
-    room = (side - longer) / 2 * (0.9 if rng.random() < 0.5 else 0.15)
+    room = abs(side - longer) / 2 * (0.9 if rng.random() < 0.5 else 0.15)
     centre = np.array([(xmin + xmax) / 2, (ymin + ymax) / 2]) + rng.uniform(-1, 1, 2) * max(room, 0.03 * side)
     angle = rng.uniform(0, 2 * math.pi) if rng.random() < jitter.any_angle else rng.integers(4) * math.pi / 2
     stretch = math.exp(rng.uniform(-1, 1) * math.log(jitter.stretch)) if rng.random() < 0.4 else 1.0
