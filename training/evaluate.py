@@ -25,6 +25,7 @@ from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import rasterize
+from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
 from training.prompts import centre_click, jitter_box, mask_box
 from training.scenes import Scene, SceneObject, build_pyramid, read_coco, reduce_by, split_scenes
@@ -159,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        segmenter = Segmenter.from_pretrained(options.model)
+        segmenter = Segmenter.from_pretrained(options.model, cache=CacheOptions(disk_mb=0))
         scenes = list(read_coco(options.data))
         if options.aside is not None:
             scenes = split_scenes(scenes, options.aside, seed=0)[1]

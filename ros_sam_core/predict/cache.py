@@ -34,7 +34,7 @@ class CacheOptions:
     """
 
     memory_mb: int = 512
-    disk_mb: int = 0
+    disk_mb: int = 512
     folder: Path | None = None
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ def same(a: Embedding, b: Embedding) -> bool:
 
 
 def test_memory_forgets_what_was_not_used_for_longest():
-    cache = EmbeddingCache(CacheOptions(memory_mb=1))
+    cache = EmbeddingCache(CacheOptions(memory_mb=1, disk_mb=0))
     for name in "ab":
         cache.put(name, embedding(1.0))
     assert cache.get("a") is not None
@@ -28,7 +28,7 @@ def test_memory_forgets_what_was_not_used_for_longest():
 
 
 def test_nothing_is_kept_when_asked_to_keep_nothing():
-    cache = EmbeddingCache(CacheOptions(memory_mb=0))
+    cache = EmbeddingCache(CacheOptions(memory_mb=0, disk_mb=0))
     cache.put("a", embedding(1.0))
     assert cache.get("a") is None
 

@@ -175,21 +175,21 @@ def test_every_polygon_says_where_it_is_from(segmenter, scene):
 
 
 def test_the_second_click_on_the_same_spot_encodes_nothing(scene):
-    segmenter = Segmenter.from_pretrained()
+    segmenter = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0))
     frame = frame_of(scene, "no georeference")
     x, y = next(whole(scene, 40.0)).polygon.representative_point().coords[0]
     segmenter.segment(frame, [Prompt("a", points=((x, y),))])
     encoded = segmenter.predictor.encoded
     first = segmenter.segment(frame, [Prompt("a", points=((x, y),))])
     assert segmenter.predictor.encoded == encoded > 0
-    again = Segmenter.from_pretrained(cache=CacheOptions(memory_mb=0)).segment(
+    again = Segmenter.from_pretrained(cache=CacheOptions(memory_mb=0, disk_mb=0)).segment(
         frame, [Prompt("a", points=((x, y),))]
     )
     assert iou(first.geometry[0], again.geometry[0]) > 1 - 1e-4
 
 
 def test_neighbours_on_one_crop_share_its_encode(scene):
-    segmenter = Segmenter.from_pretrained()
+    segmenter = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0))
     frame = frame_of(scene, "no georeference")
     box = next(whole(scene, 40.0)).box
     nearly = tuple(v + 0.2 for v in box)
@@ -212,7 +212,7 @@ def test_many_prompts_give_what_each_gives_alone(segmenter, scene):
     prompts = box_prompts(frame, list(whole(scene))[:4])
     together = segmenter.segment(frame, prompts)
     for i, prompt in enumerate(prompts):
-        alone = Segmenter.from_pretrained(cache=CacheOptions(memory_mb=0)).segment(frame, [prompt])
+        alone = Segmenter.from_pretrained(cache=CacheOptions(memory_mb=0, disk_mb=0)).segment(frame, [prompt])
         assert iou(alone.geometry[0], together.geometry[i]) > 0.999
 
 
