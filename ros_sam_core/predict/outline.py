@@ -23,30 +23,37 @@ from ros_sam_core.predict.predictor import Look, Predictor
 
 SHARE = (0.2, 0.7)
 """An object's longer side over its crop's, between which a first look can be trusted."""
-ENLARGED = 1.6
+ENLARGED = 2.0
 """Factor by which a crop grows when the object turns out to reach its edge."""
-ENLARGEMENTS = 2
+ENLARGEMENTS = 3
 
 
 def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[Look]:
     """Return the mask of each prompt (frame pixels).
 
-    Under a scaled crop policy a click has no size yet: it is looked at in crops of several sizes, and the
-    best look's box gives the crop of the second look. A mask that reaches the edge of its crop is looked at
-    again in a larger one.
+    Under a scaled crop policy a click has no size yet: a first look at the policy's click crop gives it a
+    box, and the box the crop of the second look. Whenever a mask reaches the edge of its crop, it is looked
+    at again in a larger one.
     """
     policy = predictor.model.config.crop
     sized = _with_boxes(predictor, frame, prompts) if policy.kind == "scaled" else list(prompts)
     requests = [(_crop_for(prompt, policy, frame.grid), prompt) for prompt in sized]
-    looks = predictor.look(frame, requests)
+    return _uncut(predictor, frame, sized, predictor.look(frame, requests))
+
+
+def _uncut(
+    predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt], looks: Sequence[Look]
+) -> list[Look]:
+    """Look again in larger crops while masks reach the edges of theirs."""
+    policy, whole = predictor.model.config.crop, list(looks)
     for _ in range(ENLARGEMENTS):
-        cut = [i for i, look in enumerate(looks) if look.is_cut(frame.grid.width, frame.grid.height)]
+        cut = [i for i, look in enumerate(whole) if look.is_cut(frame.grid.width, frame.grid.height)]
         if not cut:
             break
-        larger = [(_enlarge(looks[i].crop, policy), sized[i]) for i in cut]
+        larger = [(_enlarge(whole[i].crop, policy), prompts[i]) for i in cut]
         for i, look in zip(cut, predictor.look(frame, larger), strict=True):
-            looks[i] = look
-    return looks
+            whole[i] = look
+    return whole
 
 
 def _with_boxes(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[PixelPrompt]:
@@ -63,8 +70,9 @@ def _with_boxes(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPromp
     for index, look in zip(owners, predictor.look(frame, requests), strict=True):
         if index not in best or worth(look, frame.grid) > worth(best[index], frame.grid):
             best[index] = look
+    looks = _uncut(predictor, frame, [prompts[index] for index in best], list(best.values()))
     sized = list(prompts)
-    for index, look in best.items():
+    for index, look in zip(best, looks, strict=True):
         if look.box is not None:
             sized[index] = replace(prompts[index], box=look.box)
     return sized
