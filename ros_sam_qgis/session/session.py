@@ -1,0 +1,218 @@
+"""The session: objects at hand, one a layer, and those to be kept that wait for their outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from ..engine.errors import Failure
+from ..engine.frames import Frames
+from ..sources.source import Source
+from .at_hand import ObjectAtHand, Outline
+from .prompts import Box, Prompts
+from .shape import Shape, options_text
+
+
+@dataclass(frozen=True)
+class KeptObject:
+    """An object as it goes to the file.
+
+    Attributes:
+        geometry: in `crs`.
+        crs: of the layer that it was outlined on; invalid without georeference.
+        attributes: of the core.
+        class_name: chosen by the user.
+        options: of the outline, as text.
+        corrects: where it stands in a file already, if it was corrected.
+        layer_name: of the layer that it was outlined on.
+    """
+
+    geometry: QgsGeometry
+    crs: QgsCoordinateReferenceSystem
+    attributes: dict[str, Any]
+    class_name: str = ""
+    options: str = ""
+    corrects: Any = None
+    layer_name: str = field(default="", compare=False)
+
+
+class Session(QObject):
+    """What the user has begun and not finished.
+
+    Args:
+        frames: by which the engine is asked.
+
+    Signals:
+        changed: the object at hand is another, or looks other.
+        kept: a `KeptObject` is ready for the file.
+        failed: a `Failure` that the user should read, and the object's id.
+    """
+
+    changed = pyqtSignal()
+    kept = pyqtSignal(object)
+    failed = pyqtSignal(object, str)
+
+    def __init__(self, frames: Frames, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._frames = frames
+        self._source: Source | None = None
+        self._objects: dict[str, ObjectAtHand] = {}
+        self._leaving: list[ObjectAtHand] = []
+        self.shape = Shape()
+        self.class_name = ""
+        self.model: str | None = None
+
+    @property
+    def source(self) -> Source | None:
+        """The image that new objects are on."""
+        return self._source
+
+    @property
+    def current(self) -> ObjectAtHand | None:
+        """The object at hand on that image."""
+        return self._objects.get(self._source.layer_id) if self._source is not None else None
+
+    @property
+    def leaving(self) -> tuple[ObjectAtHand, ...]:
+        """Objects that will be kept as soon as their outline comes."""
+        return tuple(self._leaving)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there is anything that is not in a file yet."""
+        return bool(self._leaving) or any(not one.prompts.is_empty for one in self._objects.values())
+
+    def use(self, source: Source | None) -> None:
+        """Go on to another image. What was at hand on the one before waits there."""
+        self._source = source
+        if self.current is not None:
+            self.shape = self.current.shape
+        self.changed.emit()
+
+    def click(self, x: float, y: float, label: int, preview: Outline | None = None) -> None:
+        """Add a click, in coordinates of the layer.
+
+        Args:
+            x: where, east.
+            y: where, north.
+            label: 1 on the object, 0 beside it.
+            preview: what was shown under the cursor; it stays on screen until the outline comes.
+        """
+        current = self._object()
+        if current is not None:
+            if current.shown is None and label == 1:
+                current.shown = preview
+            self._put(current, current.prompts.with_point(x, y, label))
+
+    def box(self, box: Box) -> None:
+        """Add a box, in coordinates of the layer; it replaces another."""
+        current = self._object()
+        if current is not None:
+            self._put(current, current.prompts.with_box(box))
+
+    def undo(self) -> bool:
+        """Take back the last prompt of the object at hand; says whether there was one."""
+        return self.current is not None and self.current.undo()
+
+    def redo(self) -> bool:
+        """Do again the prompt that was taken back last; says whether there was one."""
+        return self.current is not None and self.current.redo()
+
+    def clear(self) -> None:
+        """Drop the object at hand. One that was being corrected stays in the file as it is."""
+        if self.current is not None:
+            self._drop(self.current)
+
+    def keep(self) -> bool:
+        """Keep the object at hand, now or as soon as its outline comes; says whether there is one."""
+        current = self.current
+        if current is None or not current.prompts.is_askable:
+            return False
+        if current.outline is None and not current.is_pending:
+            return False
+        current.class_name = self.class_name
+        del self._objects[current.source.layer_id]
+        self._leaving.append(current)
+        if not current.is_pending:
+            self._leave(current)
+        self.changed.emit()
+        return True
+
+    def reopen(self, prompts: Prompts, shape: Shape, object_id: str, corrects: Any, class_name: str) -> None:
+        """Take a kept object to hand again, with its prompts."""
+        assert self._source is not None
+        self.clear()
+        self.shape, self.class_name = shape, class_name
+        reopened = self._new(self._source, prompts, object_id)
+        reopened.corrects = corrects
+        reopened.ask()
+
+    def reshape(self, shape: Shape) -> None:
+        """Draw outlines in another way, the one at hand included."""
+        self.shape = shape
+        if self.current is not None:
+            self.current.reshape(shape)
+
+    def close(self) -> None:
+        """Give up every question under way."""
+        for one in [*self._objects.values(), *self._leaving]:
+            one.drop_call()
+            one.deleteLater()
+        self._objects.clear()
+        self._leaving.clear()
+
+    def _object(self) -> ObjectAtHand | None:
+        if self._source is None:
+            return None
+        return self.current or self._new(self._source)
+
+    def _new(
+        self, source: Source, prompts: Prompts | None = None, object_id: str | None = None
+    ) -> ObjectAtHand:
+        new = ObjectAtHand(self._frames, source, self.shape, prompts, object_id, self)
+        new.model = self.model
+        new.changed.connect(self.changed)
+        new.settled.connect(lambda: self._on_settled(new))
+        new.failed.connect(lambda failure: self._on_failed(new, failure))
+        self._objects[source.layer_id] = new
+        return new
+
+    def _put(self, current: ObjectAtHand, prompts: Prompts) -> None:
+        current.model = self.model
+        current.move_to(current.source.covering(prompts.bounds()))
+        current.put(prompts)
+
+    def _on_settled(self, settled: ObjectAtHand) -> None:
+        if settled in self._leaving:
+            self._leave(settled)
+
+    def _on_failed(self, failed: ObjectAtHand, failure: Failure) -> None:
+        if failed in self._leaving:
+            self._leaving.remove(failed)
+            failed.deleteLater()
+        self.failed.emit(failure, failed.id)
+
+    def _leave(self, leaving: ObjectAtHand) -> None:
+        self._leaving.remove(leaving)
+        outline = leaving.outline
+        assert outline is not None
+        kept = KeptObject(
+            QgsGeometry(outline.geometry),
+            leaving.source.crs,
+            outline.attributes,
+            leaving.class_name or "",
+            options_text(leaving.shape, leaving.source.prompts_crs),
+            leaving.corrects,
+            leaving.source.name,
+        )
+        leaving.deleteLater()
+        self.kept.emit(kept)
+
+    def _drop(self, dropped: ObjectAtHand) -> None:
+        dropped.drop_call()
+        self._objects.pop(dropped.source.layer_id, None)
+        dropped.deleteLater()
+        self.changed.emit()

@@ -1,0 +1,162 @@
+"""A layer that only QGIS can draw (WMS, XYZ, warped rasters): what is on screen, with its grid."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsProject,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtGui import QColor, QImage
+
+from ..i18n import tr
+from .grid import PixelGrid, wkt_of
+from .source import Pixels, Source, Window
+
+MARGIN = 0.15
+"""Share of the view that is drawn beyond each of its edges."""
+LARGEST_PX = 4096
+
+
+class RenderedSource(Source):
+    """A picture of a layer at the scale on screen, in the CRS of the canvas.
+
+    It is drawn when it is first needed, in the background, and then stays as it is: prompts keep the picture
+    that they were made on.
+
+    Args:
+        layer: what is drawn.
+        settings: of the canvas.
+        covering: map rectangle that must be in it, whatever the canvas shows.
+        pixel: map units a pixel; those of the canvas by default.
+    """
+
+    uploads = True
+
+    def __init__(
+        self,
+        layer: QgsMapLayer,
+        settings: QgsMapSettings,
+        covering: QgsRectangle | None = None,
+        pixel: float | None = None,
+    ) -> None:
+        self.layer_id, self.name = layer.id(), layer.name()
+        self.crs = settings.destinationCrs()
+        self._address = _address(layer)
+        self.grid = _grid(settings, covering, pixel)
+        self._layer, self._settings = layer, QgsMapSettings(settings)
+        self._image: QImage | None = None
+        self._version = ""
+        self._job: QgsMapRendererParallelJob | None = None
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def key(self) -> str:
+        """The layer and the place."""
+        grid = self.grid
+        return f"{self.layer_id}|{grid.transform}|{grid.width}x{grid.height}|{self.crs.authid()}"
+
+    @property
+    def provenance(self) -> str:
+        """Where the layer comes from, without passwords."""
+        return self._address
+
+    @property
+    def prompts_crs(self) -> str:
+        """The CRS of the canvas when the picture was taken."""
+        return self.crs.authid() or wkt_of(self.crs)
+
+    def covering(self, bounds: tuple[float, float, float, float]) -> Source:
+        """Return this picture, or one at the same scale that shows a map rectangle as well."""
+        rectangle = QgsRectangle(*bounds)
+        if self.grid.bounds().contains(rectangle):
+            return self
+        rectangle.combineExtentWith(self.grid.bounds())
+        return RenderedSource(self._layer, self._settings, rectangle, self.grid.pixel_size)
+
+    def prepare(self, done: Callable[[], None], failed: Callable[[str], None]) -> None:
+        """Draw the picture without blocking, unless it is there."""
+        if self._image is not None:
+            done()
+            return
+        self._waiting.append(done)
+        if self._job is not None:
+            return
+        settings = QgsMapSettings()
+        settings.setLayers([self._layer])
+        settings.setDestinationCrs(self.crs)
+        settings.setExtent(self.grid.bounds())
+        settings.setOutputSize(QSize(self.grid.width, self.grid.height))
+        settings.setBackgroundColor(QColor(Qt.GlobalColor.transparent))
+        settings.setTransformContext(QgsProject.instance().transformContext())
+        self._job = QgsMapRendererParallelJob(settings)
+        self._job.finished.connect(self._on_drawn)
+        self._job.start()
+
+    def registration(self) -> dict[str, Any]:
+        """Return the body of `POST /v1/frames`."""
+        return {
+            "source": self._address,
+            "stretch": "none",
+            "pixels": {"version": self._version, "grid": self.grid.body()},
+        }
+
+    def fetch(self, window: Window, done: Callable[[Pixels], None], failed: Callable[[str], None]) -> None:
+        """Hand over the whole picture."""
+        pixels = self.at_once()
+        if pixels is None:
+            failed(tr("{layer} has not been drawn.").format(layer=self.name))
+        else:
+            done(pixels)
+
+    def at_once(self) -> Pixels | None:
+        """Return the whole picture."""
+        if self._image is None:
+            return None
+        return Pixels((0, 0, self.grid.width, self.grid.height), _bytes(self._image), 3, alpha=True)
+
+    def _on_drawn(self) -> None:
+        job, self._job = self._job, None
+        if job is None:
+            return
+        image = job.renderedImage().convertToFormat(QImage.Format.Format_RGBA8888)
+        self._image = image
+        self._version = hashlib.blake2b(_bytes(image), digest_size=12).hexdigest()
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done()
+
+
+def _bytes(image: QImage) -> bytes:
+    """Return the pixels of an image of 4 bytes a pixel; its lines have no padding."""
+    bits = image.constBits()
+    bits.setsize(image.sizeInBytes())
+    return bytes(bits)
+
+
+def _grid(settings: QgsMapSettings, covering: QgsRectangle | None, pixel: float | None) -> PixelGrid:
+    """Return a north-up grid over the view, on multiples of its pixel: the same view gives the same grid."""
+    pixel = pixel or settings.mapUnitsPerPixel()
+    area = QgsRectangle(settings.visibleExtent())
+    area.grow(MARGIN * max(area.width(), area.height()))
+    if covering is not None:
+        area.combineExtentWith(covering)
+    pixel = max(pixel, area.width() / LARGEST_PX, area.height() / LARGEST_PX)
+    left, top = math.floor(area.xMinimum() / pixel), math.ceil(area.yMaximum() / pixel)
+    width = math.ceil(area.xMaximum() / pixel) - left
+    height = top - math.floor(area.yMinimum() / pixel)
+    transform = (pixel, 0.0, left * pixel, 0.0, -pixel, top * pixel)
+    return PixelGrid(width, height, transform, settings.destinationCrs())
+
+
+def _address(layer: QgsMapLayer) -> str:
+    """Return where a layer comes from, for provenance, without passwords."""
+    return str(layer.publicSource()) or layer.name()

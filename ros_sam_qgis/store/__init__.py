@@ -1,0 +1,1 @@
+"""Kept objects in files: written at once, found again, taken back, exported."""

@@ -1,0 +1,159 @@
+"""Keeps objects: writes each at once, remembers how to take it back, holds what could not be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from ..session.session import KeptObject
+from ..session.undo import Step, UndoStack
+from .output import Key, default_target, reopen
+from .target import ObjectGone, Place, StoreError, Target
+
+
+class KeepStep(Step):
+    """An object was written."""
+
+    def __init__(self, key: Key, place: Place) -> None:
+        self.key, self.place = key, place
+        self._taken_out: QgsFeature | None = None
+
+    def undo(self) -> None:
+        """Take it out of the file."""
+        self._taken_out = reopen(self.key).remove(self.place)
+
+    def redo(self) -> None:
+        """Put it back as it stood there."""
+        assert self._taken_out is not None
+        self.place = reopen(self.key).put_back(self._taken_out, self.place.object_id)
+
+
+class CorrectStep(Step):
+    """An object was written over what stood in the file."""
+
+    def __init__(self, key: Key, place: Place, other: QgsFeature) -> None:
+        self.key, self.place, self._other = key, place, other
+
+    def undo(self) -> None:
+        """Write back what stood there, and remember what stands there now."""
+        self._other = reopen(self.key).restore(self.place, self._other)
+
+    def redo(self) -> None:
+        """Write the correction again."""
+        self.undo()
+
+
+class Keeper(QObject):
+    """Writes kept objects.
+
+    Signals:
+        written: a file has a new object, or has lost one.
+        failed: what could not be done, for the user; nothing is lost.
+        added: a layer of the plugin's that is new in the project, to be styled.
+        changed: undo, redo or what waits to be written is other than before.
+    """
+
+    written = pyqtSignal()
+    failed = pyqtSignal(str)
+    added = pyqtSignal(object)
+    changed = pyqtSignal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.steps = UndoStack()
+        self.waiting: list[KeptObject] = []
+        self._layer_id = ""
+
+    def write_to(self, layer: QgsVectorLayer | None) -> None:
+        """Choose the output: a layer of the user's, or None for the plugin's own."""
+        self._layer_id = "" if layer is None else layer.id()
+        if self.waiting:
+            self.retry()
+
+    @property
+    def layer(self) -> QgsVectorLayer | None:
+        """The layer that the user has chosen, as long as it is there."""
+        layer = QgsProject.instance().mapLayer(self._layer_id) if self._layer_id else None
+        return layer if isinstance(layer, QgsVectorLayer) else None
+
+    def keep(self, kept: KeptObject) -> None:
+        """Write an object; if that cannot be done it waits, and is written with the next one."""
+        self.waiting.append(kept)
+        self.retry()
+
+    def retry(self) -> None:
+        """Write what waits."""
+        failure = ""
+        for kept in list(self.waiting):
+            try:
+                self._write(kept)
+            except StoreError as error:
+                failure = str(error)
+                continue
+            self.waiting.remove(kept)
+            self.written.emit()
+        if failure:
+            self.failed.emit(failure)
+        self.changed.emit()
+
+    def undo(self) -> bool:
+        """Take the last object out of its file again; says whether there was one."""
+        return self._step(self.steps.undo, self.steps.undoable)
+
+    def redo(self) -> bool:
+        """Put the object back that was taken out last; says whether there was one."""
+        return self._step(self.steps.redo, self.steps.redoable)
+
+    def rescue(self, path: str) -> int:
+        """Write what still waits to a GeoPackage of last resort; returns how many objects it took.
+
+        Raises:
+            StoreError: not even that one can be written.
+        """
+        saved = 0
+        while self.waiting:
+            target, _ = default_target(replace(self.waiting[0], corrects=None), path)
+            target.write(self.waiting[0])
+            del self.waiting[0]
+            saved += 1
+        return saved
+
+    def _write(self, kept: KeptObject) -> None:
+        if kept.corrects is not None:
+            key, place = kept.corrects
+            try:
+                target = reopen(key)
+                before = target.rewrite(place, kept)
+            except ObjectGone:
+                kept = replace(kept, corrects=None)  # deleted in the meantime: it is written as a new one
+            else:
+                self.steps.push(CorrectStep(key, place, before))
+                return
+        target, new = self._target(kept)
+        place = target.write(kept)
+        self.steps.push(KeepStep(Key.of(target.layer), place))
+        if new:
+            QgsProject.instance().addMapLayer(target.layer)
+            self.added.emit(target.layer)
+
+    def _target(self, kept: KeptObject) -> tuple[Target, bool]:
+        layer = self.layer
+        return (Target(layer), False) if layer is not None else default_target(kept)
+
+    def _step(self, go: Callable[[], None], step: Step | None) -> bool:
+        if step is None:
+            return False
+        try:
+            go()
+        except ObjectGone as error:
+            self.steps.forget(step)
+            self.failed.emit(str(error))
+        except StoreError as error:
+            self.failed.emit(str(error))
+        else:
+            self.written.emit()
+        self.changed.emit()
+        return True

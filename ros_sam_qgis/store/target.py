@@ -1,0 +1,254 @@
+"""The layer that kept objects are written to: at once, past QGIS's edit buffer, so that they are on disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsGeometry,
+    QgsProject,
+    QgsVectorDataProvider,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+
+from ..i18n import tr
+from ..session.session import KeptObject
+from .fields import NAMES, feature_of, object_fields, values_of
+
+
+class StoreError(Exception):
+    """Root of what this package raises; the message is for the user."""
+
+
+class NotWritable(StoreError, OSError):
+    """The file, or the layer, takes no objects."""
+
+
+class CrsUnfit(StoreError, ValueError):
+    """An object cannot be brought to the CRS of the layer."""
+
+
+class ObjectGone(StoreError, LookupError):
+    """An object is no longer where it was written."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object stands: the feature, and the object's id, by which it is known for certain."""
+
+    fid: int
+    object_id: str
+
+
+class Target:
+    """A vector layer that takes objects.
+
+    Args:
+        layer: polygons; QGIS's own handle on the file, so that what is written is seen.
+    """
+
+    def __init__(self, layer: QgsVectorLayer) -> None:
+        self.layer = layer
+
+    @property
+    def crs(self) -> QgsCoordinateReferenceSystem:
+        """CRS of the layer; invalid where its file says that it is undefined."""
+        crs = self.layer.crs()
+        return QgsCoordinateReferenceSystem() if is_undefined(crs) else crs
+
+    def missing(self) -> list[str]:
+        """Return the attributes that the layer has no field for."""
+        return [name for name in NAMES if self.layer.fields().lookupField(name) < 0]
+
+    def add_missing(self) -> None:
+        """Give the layer the fields that it lacks.
+
+        Raises:
+            NotWritable: it takes none.
+        """
+        wanted = set(self.missing())
+        fields = [field for field in object_fields() if field.name() in wanted]
+        if fields and not self._provider().addAttributes(fields):
+            raise self._refusal()
+        self.layer.updateFields()
+
+    def write(self, kept: KeptObject) -> Place:
+        """Write an object and return where it stands.
+
+        Raises:
+            NotWritable: the layer cannot be written to.
+            CrsUnfit: the object cannot be brought to the layer's CRS.
+        """
+        provider = self._provider()
+        feature = feature_of(kept, self._fit(kept), self.layer.fields())
+        good, written = provider.addFeatures([feature])
+        if not good or not written:
+            raise self._refusal()
+        self._show()
+        return Place(written[0].id(), str(kept.attributes.get("prompt_id", "")))
+
+    def remove(self, place: Place) -> QgsFeature:
+        """Take an object out of the file and return what stood there.
+
+        Raises:
+            ObjectGone: it is not there any more.
+            NotWritable: the layer cannot be written to.
+        """
+        feature = self.find(place)
+        if not self._provider().deleteFeatures([feature.id()]):
+            raise self._refusal()
+        self._show()
+        return feature
+
+    def put_back(self, feature: QgsFeature, object_id: str) -> Place:
+        """Write a feature again that was taken out.
+
+        Raises:
+            NotWritable: the layer cannot be written to.
+        """
+        again = QgsFeature(feature)
+        key = self.layer.primaryKeyAttributes()
+        for index in key:  # the file gives a new one
+            again.setAttribute(index, None)
+        good, written = self._provider().addFeatures([again])
+        if not good or not written:
+            raise self._refusal()
+        self._show()
+        return Place(written[0].id(), object_id)
+
+    def rewrite(self, place: Place, kept: KeptObject) -> QgsFeature:
+        """Write an object over what stood there, and return that.
+
+        Raises:
+            ObjectGone: nothing stands there any more.
+            NotWritable, CrsUnfit: as for `write`.
+        """
+        before = self.find(place)
+        fields = self.layer.fields()
+        indices = {fields.lookupField(name): value for name, value in values_of(kept).items()}
+        attributes = {index: value for index, value in indices.items() if index >= 0}
+        self._change(before.id(), attributes, self._fit(kept))
+        return before
+
+    def restore(self, place: Place, before: QgsFeature) -> QgsFeature:
+        """Write an earlier state of an object over the present one, and return that.
+
+        Raises:
+            ObjectGone, NotWritable: as for `rewrite`.
+        """
+        now = self.find(place)
+        keys = self.layer.primaryKeyAttributes()
+        attributes = {i: value for i, value in enumerate(before.attributes()) if i not in keys}
+        self._change(now.id(), attributes, before.geometry())
+        return now
+
+    def find(self, place: Place) -> QgsFeature:
+        """Return the feature of an object.
+
+        Raises:
+            ObjectGone: it is not there any more.
+        """
+        feature = self.layer.getFeature(place.fid)
+        index = self.layer.fields().lookupField("prompt_id")
+        if feature.isValid() and (index < 0 or feature[index] == place.object_id):
+            return feature
+        if index >= 0:
+            quoted = place.object_id.replace("'", "''")
+            request = QgsFeatureRequest().setFilterExpression(f"\"prompt_id\" = '{quoted}'")
+            for feature in self.layer.getFeatures(request):
+                return feature
+        text = tr("Object {id} is no longer in {layer}.")
+        raise ObjectGone(text.format(id=place.object_id, layer=self.layer.name()))
+
+    def _change(self, fid: int, attributes: dict[int, object], geometry: QgsGeometry) -> None:
+        provider = self._provider()
+        if not provider.changeFeatures({fid: attributes}, {fid: geometry}):
+            raise self._refusal()
+        self._show()
+
+    def _provider(self) -> QgsVectorDataProvider:
+        provider = self.layer.dataProvider()
+        wanted = QgsVectorDataProvider.Capability.AddFeatures
+        if not self.layer.isValid() or not provider.capabilities() & wanted:
+            text = tr("{layer} cannot be written to; choose another output layer.")
+            raise NotWritable(text.format(layer=self.layer.name()))
+        if provider.transaction() is not None:
+            text = tr("{layer} is being edited in a transaction; stop editing it, or choose another output.")
+            raise NotWritable(text.format(layer=self.layer.name()))
+        path = self.layer.source().split("|", 1)[0]
+        if provider.name() == "ogr" and os.path.isabs(path) and not os.path.exists(path):
+            text = tr("{path} is gone; choose another output layer.")
+            raise NotWritable(text.format(path=path))
+        provider.clearErrors()
+        return provider
+
+    def _refusal(self) -> NotWritable:
+        errors = self.layer.dataProvider().errors()
+        text = tr("{layer} did not take the object: {why}")
+        why = errors[-1] if errors else tr("no reason was given")
+        return NotWritable(text.format(layer=self.layer.name(), why=why))
+
+    def _show(self) -> None:
+        self.layer.updateExtents()
+        self.layer.dataChanged.emit()
+        self.layer.triggerRepaint()
+
+    def _fit(self, kept: KeptObject) -> QgsGeometry:
+        """Return the geometry in the layer's CRS, of the layer's type."""
+        geometry = QgsGeometry(kept.geometry)
+        if kept.crs.isValid() != self.crs.isValid():
+            text = tr("{layer} and the image are not both georeferenced; choose another output layer.")
+            raise CrsUnfit(text.format(layer=self.layer.name()))
+        if kept.crs != self.crs:
+            try:
+                geometry.transform(QgsCoordinateTransform(kept.crs, self.crs, QgsProject.instance()))
+            except QgsCsException as error:
+                raise CrsUnfit(str(error)) from error
+        if QgsWkbTypes.isMultiType(self.layer.wkbType()):
+            geometry.convertToMultiType()
+        elif geometry.isMultipart() and not geometry.convertToSingleType():
+            raise CrsUnfit(tr("The layer takes single polygons only."))
+        return geometry
+
+
+def create_geopackage(path: str, table: str, crs: QgsCoordinateReferenceSystem) -> None:
+    """Make an empty layer of objects in a GeoPackage, a new one or one that lacks this layer.
+
+    Raises:
+        NotWritable: it cannot be made.
+    """
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, options.layerName, options.fileEncoding = "GPKG", table, "UTF-8"
+    if os.path.exists(path):
+        options.actionOnExistingFile = QgsVectorFileWriter.ActionOnExistingFile.CreateOrOverwriteLayer
+    context = QgsProject.instance().transformContext()
+    fields, kind = object_fields(), QgsWkbTypes.MultiPolygon
+    writer = QgsVectorFileWriter.create(path, fields, kind, crs, context, options)
+    failed = writer.hasError() != QgsVectorFileWriter.WriterError.NoError
+    why = writer.errorMessage()
+    del writer
+    if failed:
+        raise NotWritable(tr("{path} cannot be made: {why}").format(path=path, why=why))
+
+
+def open_layer(path: str, table: str, name: str) -> QgsVectorLayer | None:
+    """Open a layer of a GeoPackage; None where there is none of that name."""
+    layer = QgsVectorLayer(f"{path}|layername={table}", name, "ogr")
+    if not layer.isValid():
+        return None
+    if is_undefined(layer.crs()):
+        layer.setCrs(QgsCoordinateReferenceSystem())
+    return layer
+
+
+def is_undefined(crs: QgsCoordinateReferenceSystem) -> bool:
+    """Say whether a CRS is one of the two by which a GeoPackage says that it has none."""
+    return str(crs.description()).startswith("Undefined ")

@@ -1,0 +1,53 @@
+"""Layers of the made-up scene, and where its objects are on the map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgis.core import QgsGeometry, QgsPointXY, QgsRasterLayer
+
+SIZES = {"utm": 0.5, "rotated": 0.5, "south_up": 0.5, "degrees": 0.5, "deep": 0.5, "plain": 1.0}
+
+
+def raster(scenes: Path, name: str) -> QgsRasterLayer:
+    """Open one of the rasters; `deep` is styled in true colours with a stretch."""
+    layer = QgsRasterLayer(str(scenes / f"{name}.tif"), name)
+    assert layer.isValid(), name
+    if name == "deep":
+        style_deep(layer)
+    return layer
+
+
+def style_deep(layer: QgsRasterLayer) -> None:
+    """Show bands 3, 2, 1, which are red, green and blue times 8 plus 100, as they were."""
+    from qgis.core import QgsContrastEnhancement, QgsMultiBandColorRenderer
+
+    renderer = QgsMultiBandColorRenderer(layer.dataProvider(), 3, 2, 1)
+    algorithm = QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
+    setters = (
+        renderer.setRedContrastEnhancement,
+        renderer.setGreenContrastEnhancement,
+        renderer.setBlueContrastEnhancement,
+    )
+    for band, setter in zip((3, 2, 1), setters, strict=True):
+        enhancement = QgsContrastEnhancement(layer.dataProvider().dataType(band))
+        enhancement.setContrastEnhancementAlgorithm(algorithm)
+        enhancement.setMinimumValue(100.0)
+        enhancement.setMaximumValue(100.0 + 8 * 255)
+        setter(enhancement)
+    layer.setRenderer(renderer)
+
+
+def true_polygon(truth: dict, name: str, index: int) -> QgsGeometry:
+    """Return the outline of an object in the coordinates in which QGIS shows a raster."""
+    (a, b, c, d, e, f), _ = truth["grids"][name]
+    sign = -1.0 if name == "plain" else 1.0
+    ring = [
+        QgsPointXY(a * x + b * y + c, sign * (d * x + e * y + f)) for x, y in truth["objects"][index]["ring"]
+    ]
+    return QgsGeometry.fromPolygonXY([ring])
+
+
+def inner_point(geometry: QgsGeometry) -> QgsPointXY:
+    """Return a point well inside a polygon."""
+    return geometry.poleOfInaccessibility(geometry.boundingBox().width() / 100)[0].asPoint()
