@@ -1,16 +1,10 @@
 """ArrayFrame: an image in memory that reads like a raster."""
 
-import warnings
-
 import numpy as np
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
-from rasterio.windows import Window
 
 from ros_sam_core.errors import InvalidParameter
-from ros_sam_core.geo.bands import BandReader
 from ros_sam_core.geo.grid import Grid
-from ros_sam_core.geo.windows import Rgb, Valid, digest_of, resampling_for, shape_of
+from ros_sam_core.geo.windows import Rgb, Valid, cells_of, digest_of, paste, resample, shape_of
 
 
 class ArrayFrame:
@@ -65,28 +59,14 @@ class ArrayFrame:
             InvalidParameter: if the window or the shape holds no pixel.
         """
         shape = shape_of(width, height, out_shape)
-        left, top = max(x0, 0), max(y0, 0)
-        right, bottom = (
-            max(left, min(x0 + width, self.grid.width)),
-            max(top, min(y0 + height, self.grid.height)),
-        )
-        rgb, valid = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool)
-        here, there = np.s_[top - y0 : bottom - y0, left - x0 : right - x0], np.s_[top:bottom, left:right]
-        valid[here] = self._valid[there]
-        rgb[here] = self._rgb[there] * self._valid[there][..., None]
-        return (rgb, valid) if shape == (height, width) else _resample(rgb, valid, shape)
-
-
-def _resample(rgb: Rgb, valid: Valid, shape: tuple[int, int]) -> tuple[Rgb, Valid]:
-    """Resample an image in memory as GDAL does one on disk."""
-    how = resampling_for(valid.shape, shape)
-    profile = {"driver": "GTiff", "count": 4, "dtype": "uint8", "photometric": "RGB", "alpha": "YES"}
-    with warnings.catch_warnings(), MemoryFile() as memory:
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with memory.open(**profile, height=valid.shape[0], width=valid.shape[1]) as dataset:
-            dataset.write(np.concatenate([np.moveaxis(rgb, -1, 0), valid[None].astype(np.uint8) * 255]))
-        with memory.open() as dataset:
-            reader = BandReader(dataset, (1, 2, 3))
-            bands, has_data = reader.read(Window(0, 0, valid.shape[1], valid.shape[0]), shape, how)
-    kept: Valid = np.any(has_data, axis=0)
-    return np.ascontiguousarray(np.moveaxis(bands * has_data, 0, -1)), kept
+        rows, columns = cells_of(y0, height, 1, self.grid.height), cells_of(x0, width, 1, self.grid.width)
+        there = np.s_[rows[0] : rows[-1], columns[0] : columns[-1]]
+        bands = np.moveaxis(self._rgb[there], -1, 0)
+        valid = np.broadcast_to(self._valid[there], bands.shape)
+        if shape == (height, width):
+            corner = rows[0] - y0, columns[0] - x0
+            bands, valid = paste(bands, *corner, shape), paste(valid, *corner, shape)
+        else:
+            mean, valid = resample(bands, valid, (rows, columns), (x0, y0, width, height), shape)
+            bands = np.rint(mean).astype(np.uint8)
+        return np.ascontiguousarray(np.moveaxis(bands * valid, 0, -1)), valid[0]

@@ -62,6 +62,8 @@ class BandReader:
         self._masked = any(MaskFlags.all_valid not in flag for flag in flags)
         dtypes = {dataset.dtypes[band - 1] for band in self._unique}
         self.is_bytes = self._palette is not None or dtypes == {"uint8"}
+        stored = np.result_type(*dtypes)
+        self.dtype = np.dtype(np.uint8) if self.is_bytes else np.abs(np.zeros(0, stored)).dtype
 
     def read(
         self, window: Window, shape: tuple[int, int], resampling: Resampling

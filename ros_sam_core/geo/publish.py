@@ -88,7 +88,7 @@ def _clear(target: Path, coming: set[str]) -> None:
 
 def _to_disk(path: Path) -> None:
     """Wait until a file, or a folder's list of files, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

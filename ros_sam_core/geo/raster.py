@@ -4,6 +4,7 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -22,7 +23,16 @@ from ros_sam_core.geo.bands import BandReader, choose_bands
 from ros_sam_core.geo.georeference import grid_of
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.stretch import Percentiles, Stretch
-from ros_sam_core.geo.windows import Rgb, Valid, digest_of, pieces_of, resampling_for, shape_of
+from ros_sam_core.geo.windows import (
+    Rgb,
+    Valid,
+    cells_of,
+    digest_of,
+    factor_for,
+    paste,
+    resample,
+    shape_of,
+)
 
 __all__ = ["ArrayFrame", "Frame", "Percentiles", "RasterFrame", "Stretch"]
 
@@ -67,8 +77,8 @@ class Frame(Protocol):
             width: columns.
             height: rows.
             out_shape: rows, columns of the result, by default those of the window. Smaller ones are area
-                averages, through overviews; larger ones are interpolated (cubic), though a model's own
-                enlarging is better left to the model's side.
+                means of what is valid, through overviews; larger ones are interpolated (bilinear), though a
+                model's own enlarging is better left to the model's side.
 
         Returns:
             uint8 ``[h, w, 3]``, and bool ``[h, w]`` that says which pixels hold data. Beyond the edge and in
@@ -103,7 +113,8 @@ class RasterFrame:
         self._reader = BandReader(dataset, self.bands)
         wanted = stretch or (Stretch() if self._reader.is_bytes else Percentiles())
         self.stretch = wanted if isinstance(wanted, Stretch) else wanted.measure(*self._sample())
-        self.fingerprint = digest_of(self.source, _files(dataset), self.grid.shape, self.bands, self.stretch)
+        place = os.path.abspath(source) if os.path.exists(source) else source
+        self.fingerprint = digest_of(place, _files(dataset), self.grid.shape, self.bands, self.stretch)
 
     @classmethod
     def open(
@@ -144,23 +155,24 @@ class RasterFrame:
     ) -> tuple[Rgb, Valid]:
         """Read a window; see `Frame.read`.
 
-        Where an image holds NaN and its nodata is another value, a reduced pixel with a NaN is not valid.
+        Of a large window that is reduced four times or more, GDAL makes the first step through overviews. It
+        takes a mean with a NaN in it for NaN, unless the image's nodata is NaN.
 
         Raises:
             RasterUnreadable: if GDAL cannot read the pixels.
             InvalidParameter: if the window or the shape holds no pixel.
         """
         shape = shape_of(width, height, out_shape)
-        rgb, valid = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
-        how = resampling_for((height, width), shape)
-        for top, bottom, first_row, last_row in pieces_of(y0, height, self.grid.height, shape[0]):
-            for left, right, first, last in pieces_of(x0, width, self.grid.width, shape[1]):
-                window = Window(left, top, right - left, bottom - top)
-                bands, has_data = self._reader.read(window, (last_row - first_row, last - first), how)
-                part = np.s_[first_row:last_row, first:last]
-                valid[part] = has_data.any(axis=0)
-                rgb[part] = self.stretch.apply(bands) * np.moveaxis(has_data, 0, -1)
-        return rgb, valid
+        rows = cells_of(y0, height, factor_for(height, shape[0]), self.grid.height)
+        columns = cells_of(x0, width, factor_for(width, shape[1]), self.grid.width)
+        bands, has_data = self._read_cells(rows, columns)
+        if shape == (height, width):
+            corner = rows[0] - y0, columns[0] - x0
+            bands, has_data = paste(bands, *corner, shape), paste(has_data, *corner, shape)
+        else:
+            bands, has_data = resample(bands, has_data, (rows, columns), (x0, y0, width, height), shape)
+        valid: Valid = np.any(has_data, axis=0)
+        return self.stretch.apply(bands) * np.moveaxis(has_data, 0, -1), valid
 
     def close(self) -> None:
         """Close the raster; it can be read no more."""
@@ -173,6 +185,28 @@ class RasterFrame:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _read_cells(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read means over cells, through overviews; see `BandReader.read` for the result.
+
+        Cells that are cut are read by themselves, so that the others are not shifted.
+
+        Args:
+            rows: edges of the cells along rows, see `cells_of`.
+            columns: and along columns.
+        """
+        shape = (3, len(rows) - 1, len(columns) - 1)
+        bands, has_data = np.zeros(shape, self._reader.dtype), np.zeros(shape, bool)
+        for top, bottom in _runs(rows):
+            for left, right in _runs(columns):
+                x, y, size = columns[left], rows[top], (bottom - top, right - left)
+                window = Window(x, y, columns[right] - x, rows[bottom] - y)
+                how = Resampling.nearest if size == (window.height, window.width) else Resampling.average
+                part = np.s_[:, top:bottom, left:right]
+                bands[part], has_data[part] = self._reader.read(window, size, how)
+        return bands, has_data
 
     def _sample(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read about a million pixels from all over the raster.
@@ -196,6 +230,12 @@ class RasterFrame:
         ]
         bands, valid = (np.concatenate(part, axis=1) for part in zip(*tiles, strict=True))
         return bands, valid
+
+
+def _runs(edges: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return first cell and the one after the last of each run of cells of one length."""
+    cuts = [0, *(np.flatnonzero(np.diff(edges, 2)) + 1).tolist(), len(edges) - 1]
+    return [run for run in pairwise(cuts) if run[0] < run[1]]
 
 
 def _open(source: str) -> DatasetReader:

@@ -49,8 +49,9 @@ class Stretch:
             return np.ascontiguousarray(np.moveaxis(bands, 0, -1))
         exact = np.float32 if bands.dtype.itemsize <= 2 or bands.dtype == np.float32 else np.float64
         low = np.array(self.low)[:, None, None]
-        factor = 255 / (np.array(self.high)[:, None, None] - low)
-        scaled: NDArray[Any] = (bands.astype(exact) - low.astype(exact)) * factor.astype(exact)
+        width = np.array(self.high)[:, None, None] - low
+        with np.errstate(over="ignore", invalid="ignore"):  # What overflows is white or black all the same.
+            scaled: NDArray[Any] = (bands.astype(exact) - low.astype(exact)) / width.astype(exact) * 255
         rounded = np.rint(np.nan_to_num(scaled, copy=False).clip(0, 255)).astype(np.uint8)
         return np.ascontiguousarray(np.moveaxis(rounded, 0, -1))
 
@@ -112,8 +113,8 @@ class Percentiles:
         for band, mask in zip(bands, valid, strict=True):
             values = band[mask].astype(np.float64)
             low, high = np.percentile(values, [self.low, self.high]) if values.size else (0.0, 255.0)
-            if not low < high:
-                low, high = (values.min(), values.max()) if values.min() < values.max() else (low, low + 1)
-            pairs.append((float(low), float(max(high, np.nextafter(low, np.inf)))))
+            if not low < high and values.min() < values.max():
+                low, high = values.min(), values.max()
+            pairs.append((float(low), float(high if low < high else max(low + 1, np.nextafter(low, np.inf)))))
         (l0, h0), (l1, h1), (l2, h2) = pairs
         return Stretch((l0, l1, l2), (h0, h1, h2))

@@ -101,7 +101,8 @@ class SegmentWriter:
     """Writes segments to one file; made by `open_writer`, best used with ``with``.
 
     Leaving the ``with`` closes it. Left by an error (Ctrl-C too), what was written before is still made into
-    a valid file; if nothing was, there is none.
+    a valid file, which also replaces an old one if that was asked for; if nothing was written, nothing is
+    made or replaced.
     """
 
     def __init__(
