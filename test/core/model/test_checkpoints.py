@@ -243,6 +243,16 @@ def test_half_precision_halves_the_file_and_reads_as_float32(tmp_path: Path) -> 
     assert (outputs(half) - exact).abs().mean() < 0.01 * exact.abs().mean()
 
 
+def test_who_reads_the_former_file_reads_on_undisturbed(tmp_path: Path) -> None:
+    path = tmp_path / "ours.safetensors"
+    save_checkpoint(RosSam(tiny_config()), path)
+    former = path.read_bytes()
+    with path.open("rb") as reader:
+        save_checkpoint(RosSam(tiny_config()), path)
+        assert reader.read() == former
+    assert path.read_bytes() != former
+
+
 def test_loaded_model_trains(tmp_path: Path) -> None:
     save_checkpoint(RosSam(tiny_config()), tmp_path / "ours.safetensors")
     model = load_checkpoint(tmp_path / "ours.safetensors").model.train()

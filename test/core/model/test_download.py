@@ -203,8 +203,10 @@ def test_killed_process_leaves_a_partial_file_that_is_resumed(server: Server, ta
         "fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3],"
         f" progress=lambda done, _: os._exit(9) if done >= {HALF} else None)"
     )
-    done = subprocess.run([sys.executable, "-c", code, server.url, str(target), HASH], check=False)
+    command = [sys.executable, "-c", code, server.url, str(target), HASH]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 9
+    assert done.stdout == done.stderr == ""
     assert not target.exists()
     kept = partial(target).stat().st_size
     assert 0 < kept < len(CONTENT)
@@ -219,6 +221,7 @@ def test_partial_file_and_a_server_that_ignores_ranges(server: Server, target: P
     partial(target).write_bytes(CONTENT[:1000])
     fetch(server.url, target, HASH)
     assert_only_the_whole_file(target)
+    assert server.ranges == ["bytes=1000-"]
 
 
 @pytest.mark.parametrize(
@@ -268,9 +271,7 @@ def test_refusing_server_is_told_with_its_answer(server: Server, target: Path, c
     assert len(server.ranges) == 1
 
 
-def test_offline_is_one_error_with_the_address_and_the_place(
-    target: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_offline_is_one_error_with_the_address_and_the_place(target: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/model.pth"
@@ -279,7 +280,6 @@ def test_offline_is_one_error_with_the_address_and_the_place(
     assert url in str(raised.value)
     assert f"put it at {target}" in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert capfd.readouterr().err == ""
 
 
 def test_cache_that_is_no_folder_is_told(server: Server, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from sam_models import golden, reference_weights, segment_anything_model
 from torch import Tensor
 
@@ -63,8 +63,7 @@ def test_ros_sam_release(release: Path) -> None:
     assert_near(decoded.sam, expected["masks_sam"])
 
     # SAM's own decoder of the second file, on the same embedding.
-    sam = reference_weights().ros_sam_vit_b()["model_1.safetensors"]
-    config, state, _ = read_sam(merge_release_lora(sam), "sam")
+    config, state, _ = read_sam(merge_release_lora(load_file(release / "model_1.safetensors")), "sam")
     model = blueprint(config)
     model.load_state_dict(state, assign=True)
     with torch.inference_mode():
