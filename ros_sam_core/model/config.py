@@ -148,7 +148,7 @@ def tiny_config() -> ModelConfig:
     return ModelConfig(
         arch="tiny",
         input_px=192,
-        crop=CropPolicy(kind="scaled", scale=2.0, min_px=24, snap=0.0625, click_px=(64, 160, 400)),
+        crop=CropPolicy(kind="scaled", scale=1.8, min_px=24, snap=0.0625, click_px=(64, 144)),
         tiny=TinySize(),
         name="ros-sam-tiny",
     )
