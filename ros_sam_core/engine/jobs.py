@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from collections import OrderedDict
@@ -75,7 +76,7 @@ class Jobs:
         job.state = "running"
         try:
             yield job
-        except (Cancelled, Superseded):
+        except (Cancelled, Superseded, asyncio.CancelledError, GeneratorExit):
             job.state = "cancelled"
             raise
         except BaseException as error:

@@ -125,23 +125,27 @@ class Service:
         options: OptionsGiven,
         out_crs: str | None,
         model: str | None,
-    ) -> Segment | None:
-        """Outline what is at a point by what is encoded already; None where that shows nothing."""
+    ) -> tuple[bool, Segment | None]:
+        """Outline what is at a point by what is encoded already.
+
+        Returns:
+            Whether anything around the point is encoded, and what was found.
+        """
         from ros_sam_core.predict.outline import worth
 
         segmenter, frame = self.models.get(model), self.frames.get(frame_id)
         try:
             pixels = to_pixels(prompt, frame.grid)
         except PromptOutsideRaster:
-            return None
+            return False, None
         crops = crops_at_hand(segmenter.predictor.encoded_crops(frame), frame.grid, pixels.points[0])
         looks = segmenter.predictor.look(frame, [(crop, pixels) for crop in crops])
         best = max(looks, key=lambda look: worth(look, frame.grid), default=None)
         if best is None or best.box is None:
-            return None
+            return best is not None, None
         origin = segmenter.origin(frame)
         result = finish(best, prompt, origin, options.options(), target_crs(origin, crs_of(out_crs)))
-        return result if isinstance(result, Segment) else None
+        return True, result if isinstance(result, Segment) else None
 
     def do_plan(
         self,

@@ -113,12 +113,14 @@ class HqDecoder(SamDecoder):
 
     def hq_feature(self, embedding: Tensor, early: tuple[Tensor, ...]) -> Tensor:
         """Add the final embedding and the early feature, both upscaled: `[B, D/8, 4h, 4w]`."""
-        return self.embedding_encoder(embedding) + self.compress_vit_feat(early[-1])
+        feature: Tensor = self.embedding_encoder(embedding) + self.compress_vit_feat(early[-1])
+        return feature
 
     def fuse(self, upscaled: Tensor, hq_feature: Tensor, early: tuple[Tensor, ...]) -> Tensor:
         """Fuse what depends on the prompt `[N, D/8, 4h, 4w]` with what does not `[B, …]`."""
         repeats = upscaled.shape[0] // hq_feature.shape[0]
-        return self.embedding_maskfeature(upscaled) + hq_feature.repeat_interleave(repeats, dim=0)
+        fused: Tensor = self.embedding_maskfeature(upscaled) + hq_feature.repeat_interleave(repeats, dim=0)
+        return fused
 
     def decode(
         self, embedding: Tensor, early: tuple[Tensor, ...], pe: Tensor, sparse: Tensor, dense: Tensor
@@ -157,7 +159,8 @@ class TinyHqDecoder(HqDecoder):
         lateral = self.lateral2(early[0])
         lateral = lateral.repeat_interleave(fused.shape[0] // lateral.shape[0], dim=0)
         fused = F.interpolate(fused, scale_factor=2, mode="bilinear", align_corners=False) + lateral
-        return fused + self.refine(fused)
+        refined: Tensor = fused + self.refine(fused)
+        return refined
 
 
 def build_decoder(config: ModelConfig) -> SamDecoder:

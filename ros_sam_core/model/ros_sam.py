@@ -104,9 +104,10 @@ class MixedPromptEncoder(PromptEncoder):  # type: ignore[misc]
 
     def _embed_tokens(self, coordinates: Tensor, labels: Tensor) -> Tensor:
         # segment_anything adds half a pixel to pixel indices; continuous coordinates hold it already.
-        position = self.pe_layer.forward_with_coords(coordinates, self.input_image_size)
+        position: Tensor = self.pe_layer.forward_with_coords(coordinates, self.input_image_size)
         table = torch.cat([self.not_a_point_embed.weight, *(e.weight for e in self.point_embeddings)])
-        return position * (labels != PAD)[..., None] + table[labels + 1]
+        position = position * (labels != PAD)[..., None]
+        return position + table[labels + 1]
 
 
 @dataclass(frozen=True)

@@ -68,13 +68,13 @@ _ENTRIES = (
     ZooEntry(
         name="ros-sam-tiny",
         summary="small objects in satellite and aerial images; fast on a CPU; comes with this package",
-        licence="GPL-3.0-or-later",
-        size_mb=20,
+        licence="CC-BY-NC-4.0",
+        size_mb=18,
         file="ros-sam-tiny.safetensors",
     ),
     ZooEntry(
         name="ros-sam-tiny-open",
-        summary="the same, trained on openly licensed data alone",
+        summary="the same, trained on procedural scenes alone",
         licence="GPL-3.0-or-later",
         size_mb=20,
         file="ros-sam-tiny-open.safetensors",

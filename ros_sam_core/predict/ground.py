@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
@@ -122,10 +124,29 @@ def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon
         smooth_px=options.smooth_px * ratio,
         expand_px=options.expand_px * ratio,
     )
-    geometry = logits_to_polygon(look.logits, look.crop.grid(frame, size), scaled)
     x0, y0, x1, y1 = look.crop.bounds
-    if geometry is None or (x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height):
+    within = x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height
+    logits = look.logits if within else _straight_out(look, frame)
+    geometry = logits_to_polygon(logits, look.crop.grid(frame, size), scaled)
+    if geometry is None or within:
         return geometry
     inside = shapely.intersection(geometry, frame.footprint)
     parts = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon" and part.area > 0]
     return None if not parts else parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+def _straight_out(look: Look, frame: Grid) -> NDArray[np.float32]:
+    """Replace the logits beyond the frame by those at its edge, so that outlines leave it straight.
+
+    There is nothing to see beyond the frame; what the model says of it would bend the outline inside.
+    """
+    size = len(look.logits)
+    centres = (np.arange(size) + 0.5) * (look.crop.side / size)
+    columns = np.flatnonzero((look.crop.x0 + centres > 0) & (look.crop.x0 + centres < frame.width))
+    rows = np.flatnonzero((look.crop.y0 + centres > 0) & (look.crop.y0 + centres < frame.height))
+    if not len(columns) or not len(rows):
+        return look.logits
+    x = np.arange(size).clip(columns[0], columns[-1])
+    y = np.arange(size).clip(rows[0], rows[-1])
+    extended: NDArray[np.float32] = look.logits[np.ix_(y, x)]
+    return extended

@@ -66,7 +66,7 @@ def keep_prompted(look: Look, prompt: PixelPrompt) -> Look:
     Of a box's mask the parts that lie in it by half stay, of a click's those under its positive points;
     where none does, the largest part stays.
     """
-    parts, count = label(look.logits > 0, connectivity=2, return_num=True)
+    parts, count = label(look.logits > 0, connectivity=2, return_num=True)  # type: ignore[no-untyped-call]
     if count <= 1:
         return look
     size = len(look.logits)

@@ -115,15 +115,15 @@ async def preview_point(request: PreviewRequest, http: Request, engine: Engine) 
     engine.jobs.cancel(kind="preview", reason=Superseded("a newer preview took the place of this one"))
     job = engine.jobs.begin("preview", None)
 
-    def work() -> Segment | None:
+    def work() -> tuple[bool, Segment | None]:
         return engine.do_preview(request.frame, prompt, request.options, request.out_crs, model)
 
     with engine.jobs.running(job):
         async with client_of(http, job.ticket):
-            found = await result_of(engine.worker.submit(work, Urgency.PREVIEW, job.ticket))
+            ready, found = await result_of(engine.worker.submit(work, Urgency.PREVIEW, job.ticket))
     return JSONResponse(
         {
-            "ready": found is not None,
+            "ready": ready,
             "crs": crs_text(found.crs) if found else None,
             "segment": segment_told(found, None) if found else None,
         }
