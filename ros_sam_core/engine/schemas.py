@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -312,10 +313,14 @@ def crs_of(text: str | None) -> Any:
     """Return the CRS that a text means; None is none.
 
     Raises:
-        CrsUnknown: pyproj does not know it.
+        CrsUnknown: It is no code, no WKT and no JSON, or pyproj does not know it.
     """
     if text is None:
         return None
-    if not text.strip():
-        raise CrsUnknown("a CRS is empty; give a code such as EPSG:4326, WKT, or null")
-    return parse_crs(text)
+    # A bare name would be searched for in PROJ's whole database, which takes a third of a second.
+    if not re.fullmatch(r"\s*(\w+:[\w:.]+|[A-Za-z_]+\s*\[.*|\{.*|\+.*)", text, re.DOTALL):
+        raise CrsUnknown(f"{text[:80]!r} is no CRS; give a code such as EPSG:4326, WKT, PROJJSON, or null")
+    try:
+        return parse_crs(text)
+    except RecursionError as error:
+        raise CrsUnknown("the PROJJSON of a CRS is nested too deeply") from error
