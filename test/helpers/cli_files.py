@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 
 PROGRAM = Path(sys.executable).with_name("ros-sam")
 UTM = "EPSG:32633"
@@ -51,8 +53,10 @@ def write_raster(
     place = {"crs": crs, "transform": Affine(GSD_M, 0, ORIGIN[0], 0, -GSD_M, ORIGIN[1])} if crs else {}
     count, height, width = bands.shape
     layout = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
-    with rasterio.open(path, "w", **layout, **place, nodata=nodata) as file:
-        file.write(bands)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **layout, **place, nodata=nodata) as file:
+            file.write(bands)
     return path
 
 
