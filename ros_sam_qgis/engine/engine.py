@@ -10,6 +10,7 @@ from typing import Any, Union
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..i18n import tr
+from . import running
 from .client import Call, EngineClient
 from .errors import EngineNotConfigured, Failure
 from .process import Address, EngineProcess, Launch
@@ -116,6 +117,7 @@ class Engine(QObject):
 
     def _on_address(self, address: Address) -> None:
         self.client = EngineClient(address, self)
+        running.address = address
         self._heard = time.monotonic()
         self._heartbeat.start(LOADING_MS)
         self._ask_health()
@@ -193,6 +195,7 @@ class Engine(QObject):
             self._beat.abort()
             self._beat = None
         client, self.client = self.client, None
+        running.address = None
         if client is not None:
             self.lost.emit()
             client.deleteLater()

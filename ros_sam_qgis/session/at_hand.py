@@ -89,6 +89,7 @@ class ObjectAtHand(QObject):
         self.model: str | None = None
         self._frames = frames
         self._call: FrameCall | None = None
+        self._mask: str | None = None
 
     @property
     def prompts(self) -> Prompts:
@@ -128,7 +129,7 @@ class ObjectAtHand(QObject):
         if shape == self.shape:
             return
         self.shape = shape
-        known = self.shown.mask if self.shown is not None else None
+        known = self._mask
         if known is None or (self.outline is None and self.is_pending):
             self.ask()
             return
@@ -142,7 +143,7 @@ class ObjectAtHand(QObject):
 
     def ask(self) -> None:
         """Ask for the outline of the present prompts."""
-        self.outline = None
+        self.outline = self._mask = None
         if not self.prompts.is_askable:
             self.drop_call()
             self.shown = None
@@ -192,11 +193,13 @@ class ObjectAtHand(QObject):
     def _take(self, segment: dict[str, Any]) -> None:
         self._call = None
         self.outline = self.shown = outline_of(segment, self.source)
+        self._mask = self.outline.mask
         self.changed.emit()
         self.settled.emit()
 
     def _miss(self, failure: dict[str, Any]) -> None:
         why = str(failure.get("message", ""))
+        self._mask = failure.get("mask") or self._mask  # an object of which the options left nothing
         self._on_failed(Failure(str(failure.get("type", "NothingFound")), why))
 
     def _on_failed(self, failure: Failure) -> None:

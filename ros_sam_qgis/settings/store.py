@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 from qgis.core import QgsApplication, QgsAuthMethodConfig, QgsSettings
@@ -15,6 +16,7 @@ from ..i18n import tr
 from ..session.shape import Shape, options_text, read_options
 
 ROOT = "ros_sam"
+LOGS_KEPT_S = 30 * 24 * 3600
 DEFAULT_MODEL = "ros-sam-tiny"
 DEVICES = ("cpu", "cuda", "mps")
 LOCAL, REMOTE = "local", "remote"
@@ -72,8 +74,14 @@ def home() -> str:
 
 
 def log_path() -> str:
-    """Return the file that the engine logs to."""
-    return os.path.join(home(), "engine.log")
+    """Return the file that the engine of this QGIS logs to; logs of a month ago are deleted."""
+    folder = os.path.join(home(), "logs")
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.path.getmtime(path) < time.time() - LOGS_KEPT_S:
+            os.remove(path)
+    return os.path.join(folder, f"engine-{os.getpid()}.log")
 
 
 def environment_folder() -> str:

@@ -11,7 +11,7 @@ from ..background import run_in_background
 from .grid import IDENTITY, from_answer
 from .native import RasterFacts, facts_of, percentiles, read_window, version_of
 from .source import Pixels, Source, Window, grown
-from .style import look_of
+from .style import Look, look_of
 
 FRAME, TIME = "ros_sam/frame", "ros_sam/time"
 """Custom properties of a layer that is a frame of a video."""
@@ -58,6 +58,23 @@ class FileSource(Source):
         """The bands that are sent."""
         return self.look.bands or ((1, 2, 3) if self.facts.bands >= 3 else (1,))
 
+    @property
+    def needs_stretch(self) -> bool:
+        """Whether pixels that are sent have no stretch yet."""
+        return self._stretch is None
+
+    def set_stretch(self, stretch: str) -> None:
+        """Take a measured stretch for pixels that are sent."""
+        self._stretch = stretch
+
+    def override(self, bands: tuple[int, ...] | None, stretch: str | None) -> None:
+        """Look at other bands, or with another stretch, than the layer's style says."""
+        styled = self.look
+        # The style's stretch belongs to the style's bands.
+        inherited = styled.stretch if bands in (None, styled.bands) else None
+        self.look = Look(bands or styled.bands, stretch or inherited)
+        self._stretch = self.look.stretch
+
     def registration(self) -> dict[str, Any]:
         """Return the body of `POST /v1/frames`."""
         body: dict[str, Any] = {"source": self.path, "time": self.time}
@@ -79,7 +96,7 @@ class FileSource(Source):
             return
 
         def take(stretch: str) -> None:
-            self._stretch = stretch
+            self.set_stretch(stretch)
             done()
 
         path, bands = self.path, self.bands

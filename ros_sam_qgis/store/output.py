@@ -78,6 +78,16 @@ def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
     return Target(layer), True
 
 
+def own_layers() -> list[QgsVectorLayer]:
+    """Return the plugin's own layers of kept objects in the project, those on Earth first."""
+    layers = [
+        layer
+        for layer in QgsProject.instance().mapLayers().values()
+        if isinstance(layer, QgsVectorLayer) and layer.customProperty(ROLE) and layer.isValid()
+    ]
+    return sorted(layers, key=lambda layer: layer.customProperty(ROLE) != PLACED)
+
+
 def default_folder(image: str) -> str:
     """Return the folder of the project, else of the image, else of documents: the first that takes files."""
     home = QgsProject.instance().homePath() if QgsProject.instance().fileName() else ""

@@ -30,6 +30,8 @@ class Interface(QObject):
         self.menu = self.window.menuBar().addMenu("Raster")
         self.bridge = QgsLayerTreeMapCanvasBridge(QgsProject.instance().layerTreeRoot(), self.canvas)
         self.active: Any = None
+        self.factories: list[Any] = []
+        self.options_shown = ""
         self.window.resize(900, 700)
         self.canvas.setMinimumSize(600, 500)
         self.window.show()
@@ -71,6 +73,15 @@ class Interface(QObject):
 
     def removePluginRasterMenu(self, name: str, action: Any) -> None:
         self.menu.removeAction(action)
+
+    def registerOptionsWidgetFactory(self, factory: Any) -> None:
+        self.factories.append(factory)
+
+    def unregisterOptionsWidgetFactory(self, factory: Any) -> None:
+        self.factories.remove(factory)
+
+    def showOptionsDialog(self, parent: Any = None, page: str = "") -> None:
+        self.options_shown = page
 
     def messages(self) -> list[str]:
         """Return the texts in the message bar."""

@@ -1,0 +1,1 @@
+"""The dock: widgets that show and signal, and decide nothing."""

@@ -1,0 +1,283 @@
+"""The dock: layer, model, mode, output, and the object at hand."""
+
+from __future__ import annotations
+
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel
+from qgis.gui import QgsDockWidget, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..engine.engine import Status
+from ..i18n import tr
+from ..map.tool import Mode
+from ..session.at_hand import ObjectAtHand
+from .frames_box import FramesBox
+from .shape_box import ShapeBox
+
+COLOURS = {Status.READY: "#2e9e44", Status.FAILED: "#d33a2c", Status.OFF: "#888888"}
+BUSY = "#d9930d"
+
+
+class SegmentDock(QgsDockWidget):
+    """Shows what is, and signals what the user wants.
+
+    Signals:
+        layer_chosen: a raster layer, or None.
+        output_chosen: a vector layer, or None for the plugin's own file.
+        model_chosen, class_typed: a name.
+        mode_chosen: a `Mode`.
+        tool_toggled: the map tool is wanted, or not.
+        kept, undone, redone, cleared: buttons.
+        setup_wanted, retry_wanted, settings_wanted, export_wanted, video_wanted: buttons.
+    """
+
+    layer_chosen = pyqtSignal(object)
+    output_chosen = pyqtSignal(object)
+    model_chosen = pyqtSignal(str)
+    class_typed = pyqtSignal(str)
+    mode_chosen = pyqtSignal(object)
+    tool_toggled = pyqtSignal(bool)
+    kept = pyqtSignal()
+    undone = pyqtSignal()
+    redone = pyqtSignal()
+    cleared = pyqtSignal()
+    setup_wanted = pyqtSignal()
+    retry_wanted = pyqtSignal()
+    settings_wanted = pyqtSignal()
+    export_wanted = pyqtSignal()
+    video_wanted = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(tr("ROS-SAM"), parent)
+        self.setObjectName("RosSamDock")
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(6)
+        column.addLayout(self._status_row())
+        column.addLayout(self._choices())
+        column.addLayout(self._mode_row())
+        column.addWidget(self._object_panel())
+        self.shape_box = ShapeBox()
+        self.frames_box = FramesBox()
+        column.addWidget(self.shape_box)
+        column.addWidget(self.frames_box)
+        column.addLayout(self._file_row())
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(body)
+        self.setWidget(scroll)
+        self.set_status(Status.OFF, "")
+        self.show_object(None)
+
+    def set_status(self, status: Status, text: str) -> None:
+        """Show how the engine is, and the one button that helps."""
+        names = {
+            Status.OFF: tr("Engine off"),
+            Status.STARTING: tr("Engine starting…"),
+            Status.LOADING: tr("Model loading…"),
+            Status.READY: tr("Ready"),
+            Status.RESTARTING: tr("Engine restarting…"),
+            Status.FAILED: tr("Engine not available"),
+        }
+        self.lamp.setStyleSheet(f"color: {COLOURS.get(status, BUSY)};")
+        self.status.setText(names[status])
+        self.status.setToolTip(text)
+        self.retry.setVisible(status is Status.FAILED)
+
+    def set_needs_setup(self, needed: bool) -> None:
+        """Offer to set the engine up."""
+        self.setup.setVisible(needed)
+
+    def show_layer(self, layer: QgsMapLayer | None) -> None:
+        """Show which layer is looked at, without a signal."""
+        self.layer.blockSignals(True)
+        self.layer.setLayer(layer)
+        self.layer.blockSignals(False)
+
+    def show_output(self, layer: QgsMapLayer | None) -> None:
+        """Show which layer is written to, without a signal."""
+        self.output.blockSignals(True)
+        self.output.setLayer(layer)
+        self.output.blockSignals(False)
+
+    def show_models(self, names: list[str], current: str) -> None:
+        """List the models that are installed, without a signal."""
+        self.model.blockSignals(True)
+        self.model.clear()
+        self.model.addItems(names if current in names else [current, *names])
+        self.model.setCurrentText(current)
+        self.model.blockSignals(False)
+
+    def show_classes(self, names: list[str], current: str) -> None:
+        """List the classes, without a signal."""
+        self.class_name.blockSignals(True)
+        self.class_name.clear()
+        self.class_name.addItems(["", *names])
+        self.class_name.setCurrentText(current)
+        self.class_name.blockSignals(False)
+
+    def show_mode(self, mode: Mode) -> None:
+        """Show which mode is on, without a signal."""
+        self.modes[mode].setChecked(True)
+
+    def show_tool(self, active: bool) -> None:
+        """Show whether the map tool is on, without a signal."""
+        self.tool.blockSignals(True)
+        self.tool.setChecked(active)
+        self.tool.blockSignals(False)
+
+    def show_object(self, at_hand: ObjectAtHand | None, leaving: int = 0) -> None:
+        """Show what is known of the object at hand, and how many kept ones wait for their outline."""
+        nothing = at_hand is None or at_hand.prompts.is_empty
+        if nothing:
+            text = tr("Click an object, or drag a box around it.")
+        elif at_hand.is_pending:
+            text = tr("Outlining…")
+        elif at_hand.outline is None:
+            text = tr("No outline yet: click on the object.")
+        else:
+            found = at_hand.outline.attributes
+            unit = "m²" if at_hand.source.crs.isValid() else "px²"
+            text = tr("Expected IoU {score:.2f}, {area:,.1f} {unit}")
+            text = text.format(score=found.get("score") or 0.0, area=found.get("area_m2") or 0.0, unit=unit)
+        if leaving:
+            text += "\n" + tr("{count} kept, waiting for their outline.").format(count=leaving)
+        if at_hand is not None and at_hand.corrects is not None:
+            text += "\n" + tr("Correcting a kept object.")
+        self.facts.setText(text)
+        self.keep.setEnabled(not nothing and (at_hand.is_pending or at_hand.outline is not None))
+        self.clear.setEnabled(not nothing)
+
+    def show_steps(self, can_undo: bool, can_redo: bool) -> None:
+        """Show what undo and redo would find."""
+        self.undo.setEnabled(can_undo)
+        self.redo.setEnabled(can_redo)
+
+    def _status_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.lamp, self.status = QLabel("●"), QLabel()
+        self.status.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setup = QPushButton(tr("Set up engine"))
+        self.setup.clicked.connect(lambda: self.setup_wanted.emit())
+        self.setup.hide()
+        self.retry = QPushButton(tr("Try again"))
+        self.retry.clicked.connect(lambda: self.retry_wanted.emit())
+        self.settings = QToolButton()
+        self.settings.setText("⚙")
+        self.settings.setToolTip(tr("Settings: engine, models, diagnostics"))
+        self.settings.clicked.connect(lambda: self.settings_wanted.emit())
+        for widget in (self.lamp, self.status, self.setup, self.retry, self.settings):
+            row.addWidget(widget)
+        return row
+
+    def _choices(self) -> QFormLayout:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.layer = QgsMapLayerComboBox()
+        self.layer.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+        self.layer.setAllowEmptyLayer(True)
+        self.layer.layerChanged.connect(lambda layer: self.layer_chosen.emit(layer))
+        self.model = QComboBox()
+        self.model.textActivated.connect(self.model_chosen)
+        self.output = QgsMapLayerComboBox()
+        self.output.setFilters(
+            QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.WritableLayer
+        )
+        self.output.setAllowEmptyLayer(True, tr("GeoPackage beside the project"))
+        self.output.layerChanged.connect(lambda layer: self.output_chosen.emit(layer))
+        self.class_name = QComboBox()
+        self.class_name.setEditable(True)
+        self.class_name.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.class_name.setToolTip(tr("Class of what is kept next; keys 1 to 9 choose from the list"))
+        self.class_name.textActivated.connect(self.class_typed)
+        self.class_name.lineEdit().editingFinished.connect(
+            lambda: self.class_typed.emit(self.class_name.currentText())
+        )
+        for label, box in (
+            (tr("Layer"), self.layer),
+            (tr("Model"), self.model),
+            (tr("Output"), self.output),
+            (tr("Class"), self.class_name),
+        ):
+            box.setMinimumContentsLength(8)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            form.addRow(label, box)
+        return form
+
+    def _mode_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.tool = QPushButton(tr("Outline"))
+        self.tool.setCheckable(True)
+        self.tool.setToolTip(tr("Turn the map tool on or off"))
+        self.tool.toggled.connect(self.tool_toggled)
+        row.addWidget(self.tool)
+        group = QButtonGroup(self)
+        self.modes: dict[Mode, QToolButton] = {}
+        texts = {
+            Mode.POINTS: (tr("Points"), tr("Clicks and boxes add up to one object; Enter keeps it")),
+            Mode.BOX: (tr("Box"), tr("Two clicks, or a drag, draw a box")),
+            Mode.QUICK: (tr("Quick"), tr("Each click is an object; the next click keeps it")),
+        }
+        for mode, (text, tip) in texts.items():
+            button = self.modes[mode] = QToolButton()
+            button.setText(text)
+            button.setToolTip(f"{tip} (Tab)")
+            button.setCheckable(True)
+            button.clicked.connect(lambda _=False, chosen=mode: self.mode_chosen.emit(chosen))
+            group.addButton(button)
+            row.addWidget(button)
+        self.modes[Mode.POINTS].setChecked(True)
+        return row
+
+    def _object_panel(self) -> QWidget:
+        panel = QWidget()
+        column = QVBoxLayout(panel)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.facts = QLabel()
+        self.facts.setWordWrap(True)
+        column.addWidget(self.facts)
+        row = QHBoxLayout()
+        self.keep = QPushButton(tr("Keep"))
+        self.undo, self.redo = QToolButton(), QToolButton()
+        self.undo.setText("↶")
+        self.redo.setText("↷")
+        self.clear = QPushButton(tr("Clear"))
+        for button, tip, signal in (
+            (self.keep, tr("Keep the object (Enter)"), self.kept),
+            (self.undo, tr("Take back a prompt, or the last kept object (Ctrl+Z)"), self.undone),
+            (self.redo, tr("Do it again (Ctrl+Y)"), self.redone),
+            (self.clear, tr("Drop the object at hand (Esc)"), self.cleared),
+        ):
+            button.setToolTip(tip)
+            button.clicked.connect(lambda _=False, wanted=signal: wanted.emit())
+            row.addWidget(button)
+        column.addLayout(row)
+        return panel
+
+    def _file_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.video = QPushButton(tr("Open video…"))
+        self.export = QPushButton(tr("Export…"))
+        self.video.setToolTip(tr("Open a satellite video as frames"))
+        self.export.setToolTip(tr("Save kept objects as GeoPackage, GeoJSON, Shapefile or FlatGeobuf"))
+        self.video.clicked.connect(lambda: self.video_wanted.emit())
+        self.export.clicked.connect(lambda: self.export_wanted.emit())
+        row.addWidget(self.video)
+        row.addWidget(self.export)
+        return row

@@ -1,0 +1,103 @@
+"""Asks which satellite video to open, and what is not written in its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from qgis.core import QgsProject
+from qgis.gui import QgsDateTimeEdit, QgsFileWidget
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QStackedWidget,
+    QWidget,
+)
+
+from ..i18n import tr
+
+FOLDER, FILE, GROUP = range(3)
+
+
+@dataclass(frozen=True)
+class VideoWish:
+    """What the user has asked for.
+
+    Attributes:
+        kind: FOLDER, FILE (multi-page, or a video) or GROUP.
+        path: of a folder or a file.
+        group: name of a layer group of the project.
+        reference: raster with the georeference of a video file's frames; may be empty.
+        start: time of the first frame; None takes it from the names.
+        step_s: seconds from frame to frame; None takes the video's own.
+    """
+
+    kind: int
+    path: str
+    group: str
+    reference: str
+    start: datetime | None
+    step_s: float | None
+
+
+class VideoDialog(QDialog):
+    """Folder, file or group; reference, start and rate."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Open a satellite video"))
+        self.setMinimumWidth(460)
+        form = QFormLayout(self)
+        self.kind = QComboBox()
+        self.kind.addItems(
+            [tr("Folder of images"), tr("File: many pages, or a video"), tr("Layer group of this project")]
+        )
+        self.folder, self.file, self.group = QgsFileWidget(), QgsFileWidget(), QComboBox()
+        self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.group.addItems([group.name() for group in QgsProject.instance().layerTreeRoot().findGroups()])
+        self.source = QStackedWidget()
+        for widget in (self.folder, self.file, self.group):
+            self.source.addWidget(widget)
+        self.kind.currentIndexChanged.connect(self.source.setCurrentIndex)
+        self.reference = QgsFileWidget()
+        self.reference.setToolTip(tr("A georeferenced raster of the video's size"))
+        self.has_start = QCheckBox(tr("First frame taken at (UTC)"))
+        self.start = QgsDateTimeEdit()
+        self.start.setTimeSpec(Qt.TimeSpec.UTC)
+        self.start.setEnabled(False)
+        self.has_start.toggled.connect(self.start.setEnabled)
+        self.step = QDoubleSpinBox()
+        self.step.setRange(0.0, 1e6)
+        self.step.setDecimals(3)
+        self.step.setSpecialValueText(tr("as in the video, else 1"))
+        form.addRow(tr("Open"), self.kind)
+        form.addRow("", self.source)
+        form.addRow(tr("Georeference of a video file"), self.reference)
+        form.addRow(self.has_start, self.start)
+        form.addRow(tr("Seconds from frame to frame"), self.step)
+        hint = QLabel(tr("Times in the files' names, such as 20240501T100000, are used if there are any."))
+        hint.setWordWrap(True)
+        form.addRow(hint)
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form.addRow(buttons)
+
+    def wish(self) -> VideoWish:
+        """Return what the widgets say."""
+        kind = self.kind.currentIndex()
+        path = self.folder.filePath() if kind == FOLDER else self.file.filePath()
+        start = None
+        if self.has_start.isChecked():
+            chosen = self.start.dateTime().toUTC()
+            start = datetime.fromtimestamp(chosen.toMSecsSinceEpoch() / 1000, timezone.utc)
+        step = self.step.value() or None
+        return VideoWish(kind, path, self.group.currentText(), self.reference.filePath(), start, step)

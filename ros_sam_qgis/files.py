@@ -1,0 +1,144 @@
+"""Files that the user chooses: the output, exports, videos."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
+
+from .background import log
+from .dock.dock import SegmentDock
+from .dock.video_dialog import VideoDialog, VideoWish
+from .i18n import tr
+from .settings import store as settings
+from .store.export import Export
+from .store.keeper import Keeper
+from .store.look import style_objects
+from .store.output import own_layers
+from .store.target import StoreError, Target
+from .video.opening import open_video
+
+FILTERS = (
+    "GeoPackage (*.gpkg)",
+    "GeoJSON (*.geojson)",
+    "ESRI Shapefile (*.shp)",
+    "FlatGeobuf (*.fgb)",
+)
+
+
+RESCUE = "rescued_objects.gpkg"
+
+
+class Files(QObject):
+    """Output, export and video.
+
+    Args:
+        iface: QGIS's interface.
+        keeper: that writes kept objects.
+        dock: whose buttons ask for files.
+
+    Signals:
+        opened: the first frame of a video that was opened.
+    """
+
+    opened = pyqtSignal(object)
+
+    def __init__(self, iface: Any, keeper: Keeper, dock: SegmentDock, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._iface, self._keeper, self._dock = iface, keeper, dock
+        self._export: Export | None = None
+        dock.output_chosen.connect(self.choose_output)
+        dock.export_wanted.connect(self._on_export)
+        dock.video_wanted.connect(self._on_video)
+        keeper.failed.connect(self._on_not_written)
+        keeper.added.connect(lambda layer: style_objects(layer, settings.classes()))
+
+    def close(self) -> None:
+        """Write what still waits, at the last to a file in the profile: nothing that was kept is lost."""
+        if not self._keeper.waiting:
+            return
+        self._keeper.retry()
+        path = os.path.join(settings.home(), RESCUE)
+        try:
+            saved = self._keeper.rescue(path)
+        except StoreError as error:
+            log(str(error), Qgis.MessageLevel.Critical)
+        else:
+            if saved:
+                log(f"{saved} -> {path}", Qgis.MessageLevel.Warning)
+
+    def choose_output(self, layer: QgsMapLayer | None) -> None:
+        """Write to a layer of the user's from now on, or to the plugin's own file.
+
+        A layer that lacks attributes gets them only if the user says so.
+        """
+        if not isinstance(layer, QgsVectorLayer):
+            self._keeper.write_to(None)
+            return
+        target = Target(layer)
+        missing = target.missing()
+        if missing and self._may_add(layer, missing):
+            try:
+                target.add_missing()
+            except StoreError as error:
+                self._warn(str(error))
+        self._keeper.write_to(layer)
+
+    def export(self, layer: QgsVectorLayer, path: str) -> None:
+        """Save a layer of kept objects in the format of a path's suffix."""
+        try:
+            self._export = Export(layer, path, self._on_exported, self._warn)
+        except StoreError as error:
+            self._warn(str(error))
+
+    def open_video(self, wish: VideoWish) -> None:
+        """Open a satellite video as a group of temporal layers."""
+        self._tell(tr("Opening the video…"))
+        open_video(wish, self._on_video_open, self._warn)
+
+    def _may_add(self, layer: QgsVectorLayer, missing: list[str]) -> bool:
+        text = tr("{layer} has no attributes {names}. Add them to it? Without them they are not kept.")
+        answer = QMessageBox.question(
+            self._iface.mainWindow(), "ROS-SAM", text.format(layer=layer.name(), names=", ".join(missing))
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    def _on_export(self) -> None:
+        layer = self._keeper.layer or next(iter(own_layers()), None)
+        if layer is None:
+            self._warn(tr("There are no kept objects yet."))
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self._iface.mainWindow(), tr("Export kept objects"), layer.name(), ";;".join(FILTERS)
+        )
+        if path:
+            self.export(layer, path)
+
+    def _on_exported(self, path: str, remark: str) -> None:
+        self._tell(f"{tr('Exported to {path}.').format(path=path)} {remark}".strip())
+
+    def _on_video(self) -> None:
+        dialog = VideoDialog(self._iface.mainWindow())
+        if dialog.exec():
+            self.open_video(dialog.wish())
+        dialog.deleteLater()
+
+    def _on_video_open(self, layers: list[QgsRasterLayer]) -> None:
+        self._tell(tr("The video has {count} frames.").format(count=len(layers)))
+        self.opened.emit(layers[0])
+
+    def _on_not_written(self, why: str) -> None:
+        waiting = len(self._keeper.waiting)
+        if waiting:
+            text = tr("{why} {count} objects wait and are written as soon as that works.")
+            why = text.format(why=why, count=waiting)
+        self._iface.messageBar().pushMessage("ROS-SAM", why, Qgis.MessageLevel.Critical, 0)
+
+    def _tell(self, text: str) -> None:
+        self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Info, 6)
+
+    def _warn(self, text: str) -> None:
+        self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Warning, 6)

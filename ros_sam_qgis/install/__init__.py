@@ -1,0 +1,1 @@
+"""The engine's environment: built in the QGIS profile, repaired, described."""

@@ -1,0 +1,83 @@
+"""The plugin: what QGIS calls, and nothing but wiring."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction
+
+from .controller import Controller
+from .dock.dock import SegmentDock
+from .engine.engine import Engine
+from .i18n import load_translator, tr
+from .processing.provider import RosSamProvider
+from .settings import store as settings
+from .settings.desk import SettingsDesk
+
+
+class RosSamPlugin:
+    """What lives as long as the plugin is enabled.
+
+    Args:
+        iface: QGIS's interface.
+    """
+
+    def __init__(self, iface: Any) -> None:
+        self.iface = iface
+
+    def initGui(self) -> None:
+        """Add everything to QGIS; `unload` takes it away again, line by line."""
+        self.translator = load_translator()
+        if self.translator is not None:
+            QCoreApplication.installTranslator(self.translator)
+        self.engine = Engine(settings.choice)
+        self.dock = SegmentDock(self.iface.mainWindow())
+        self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.controller = Controller(self.iface, self.engine, self.dock)
+        self.desk = SettingsDesk(self.iface, self.engine, self.dock, icon("ros_sam.svg"))
+        self.initProcessing()
+        self.action = QAction(icon("ros_sam.svg"), tr("ROS-SAM: outline objects"), self.iface.mainWindow())
+        self.action.setCheckable(True)
+        self.action.toggled.connect(self._on_action)
+        self.iface.addToolBarIcon(self.action)
+        self.iface.addPluginToRasterMenu("ROS-SAM", self.action)
+        self.controller.tool_changed.connect(self.action.setChecked)
+        QgsApplication.instance().aboutToQuit.connect(self.engine.stop)
+
+    def initProcessing(self) -> None:
+        """Add the algorithms; `qgis_process` calls this and nothing else."""
+        self.provider = RosSamProvider(icon("ros_sam.svg"))
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def unload(self) -> None:
+        """Take everything away again."""
+        QgsApplication.instance().aboutToQuit.disconnect(self.engine.stop)
+        self.controller.tool_changed.disconnect(self.action.setChecked)
+        self.iface.removePluginRasterMenu("ROS-SAM", self.action)
+        self.iface.removeToolBarIcon(self.action)
+        self.action.deleteLater()
+        QgsApplication.processingRegistry().removeProvider(self.provider)
+        self.desk.close()
+        self.desk.deleteLater()
+        self.controller.close()
+        self.controller.deleteLater()
+        self.iface.removeDockWidget(self.dock)
+        self.dock.deleteLater()
+        self.engine.stop()
+        self.engine.deleteLater()
+        if self.translator is not None:
+            QCoreApplication.removeTranslator(self.translator)
+
+    def _on_action(self, wanted: bool) -> None:
+        if wanted:
+            self.dock.setUserVisible(True)
+        self.controller.set_active(wanted)
+
+
+def icon(name: str) -> QIcon:
+    """Return one of the plugin's icons."""
+    return QIcon(os.path.join(os.path.dirname(__file__), "icons", name))

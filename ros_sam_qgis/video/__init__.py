@@ -1,0 +1,1 @@
+"""Satellite video: frames in their order, each a temporal layer."""

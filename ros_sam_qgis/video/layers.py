@@ -1,0 +1,127 @@
+"""Frames as layers that QGIS's Temporal Controller plays, all with the same colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+from qgis.core import (
+    Qgis,
+    QgsContrastEnhancement,
+    QgsDateTimeRange,
+    QgsLayerTreeGroup,
+    QgsMultiBandColorRenderer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRasterLayerTemporalProperties,
+    QgsRasterRenderer,
+    QgsSingleBandGrayRenderer,
+)
+from qgis.PyQt.QtCore import QDateTime, Qt
+
+from ..sources.file_source import FRAME, TIME, gdal_name
+from ..sources.native import percentiles
+from .scan import FrameFile
+
+VIDEO = "ros_sam/video"
+"""Custom property of every frame: the name of its video."""
+SAMPLED = 5
+"""Frames on which the contrast of a whole video is measured."""
+
+
+def durations(frames: Sequence[FrameFile], step_s: float = 1.0) -> list[float]:
+    """Return how long each frame stays, in seconds: until the next; the last as the one before."""
+    gaps = [(b.time - a.time).total_seconds() for a, b in zip(frames, frames[1:])]
+    return [*gaps, gaps[-1] if gaps else step_s]
+
+
+def frame_layer(frame: FrameFile, video: str, seconds: float) -> QgsRasterLayer:
+    """Return the layer of a frame, temporal, without its colours yet.
+
+    Args:
+        frame: what to show.
+        video: name of the video that it belongs to.
+        seconds: how long it stays.
+    """
+    layer = QgsRasterLayer(frame.path, frame.name)
+    layer.setCustomProperty(VIDEO, video)
+    make_temporal(layer, frame.name, frame.time, seconds)
+    return layer
+
+
+def make_temporal(layer: QgsRasterLayer, name: str, time: datetime, seconds: float) -> None:
+    """Give a layer the time of a frame."""
+    layer.setCustomProperty(FRAME, name)
+    layer.setCustomProperty(TIME, FrameFile("", name, time).stamp)
+    properties = layer.temporalProperties()
+    properties.setMode(QgsRasterLayerTemporalProperties.ModeFixedTemporalRange)
+    begin, end = to_qt(time), to_qt(time + timedelta(seconds=seconds))
+    properties.setFixedTemporalRange(QgsDateTimeRange(begin, end, True, False))
+    properties.setIsActive(True)
+
+
+def one_stretch(layers: Sequence[QgsRasterLayer]) -> QgsRasterRenderer:
+    """Return the colours of a whole video: those of its first frame, with the contrast of several frames.
+
+    Raises:
+        SourceUnreadable: pixels cannot be read.
+    """
+    first = layers[0]
+    bands = (1, 2, 3) if first.bandCount() >= 3 else (1,)
+    provider = first.dataProvider()
+    if all(provider.sourceDataType(band) == Qgis.DataType.Byte for band in bands):
+        return first.renderer().clone()
+    step = max(1, len(layers) // SAMPLED)
+    measured = []
+    for layer in layers[::step][:SAMPLED]:
+        measured.append([float(number) for number in percentiles(gdal_name(layer), bands).split(",")])
+    lows = [min(one[2 * i] for one in measured) for i in range(len(bands))]
+    highs = [max(one[2 * i + 1] for one in measured) for i in range(len(bands))]
+    enhancements = []
+    for band, low, high in zip(bands, lows, highs):
+        enhancement = QgsContrastEnhancement(provider.dataType(band))
+        algorithm = QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
+        enhancement.setContrastEnhancementAlgorithm(algorithm)
+        enhancement.setMinimumValue(low)
+        enhancement.setMaximumValue(high)
+        enhancements.append(enhancement)
+    if len(bands) == 1:
+        gray = QgsSingleBandGrayRenderer(provider, 1)
+        gray.setContrastEnhancement(enhancements[0])
+        return gray
+    colour = QgsMultiBandColorRenderer(provider, *bands)
+    colour.setRedContrastEnhancement(enhancements[0])
+    colour.setGreenContrastEnhancement(enhancements[1])
+    colour.setBlueContrastEnhancement(enhancements[2])
+    return colour
+
+
+def add_video(
+    frames: Sequence[FrameFile], video: str, project: QgsProject, step_s: float = 1.0
+) -> list[QgsRasterLayer]:
+    """Add frames to a project as a group of temporal layers with the same colours, and return them.
+
+    Frames that cannot be read are left out.
+
+    Raises:
+        SourceUnreadable: pixels cannot be read.
+    """
+    layers = [frame_layer(frame, video, seconds) for frame, seconds in zip(frames, durations(frames, step_s))]
+    layers = [layer for layer in layers if layer.isValid()]
+    if not layers:
+        return []
+    renderer = one_stretch(layers)
+    group: QgsLayerTreeGroup = project.layerTreeRoot().insertGroup(0, video)
+    project.addMapLayers(layers, False)
+    for layer in layers:
+        layer.setRenderer(renderer.clone())
+        group.addLayer(layer).setExpanded(False)
+    group.setExpanded(False)
+    return layers
+
+
+def to_qt(time: datetime) -> QDateTime:
+    """Return a time as Qt has it, in UTC."""
+    utc = time.astimezone(timezone.utc)
+    stamp = utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return QDateTime.fromString(stamp, Qt.DateFormat.ISODateWithMs)

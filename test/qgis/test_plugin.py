@@ -1,0 +1,172 @@
+"""The plugin comes and goes without a trace, ten times over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from interface import Interface
+from layers import inner_point, raster, true_polygon
+from mouse import Mouse
+from qgis.core import QgsApplication, QgsProject
+from qgis.PyQt.QtCore import QEvent, Qt
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget
+from waiting import let_run, wait_until
+
+import ros_sam_qgis
+from ros_sam_qgis.engine.engine import Status
+from ros_sam_qgis.settings import store as settings
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def iface(tmp_path: Path) -> Iterator[Interface]:
+    one = Interface()
+    QgsProject.instance().write(str(tmp_path / "project.qgs"))
+    yield one
+    one.close()
+    settings.put("engine/python", "")
+
+
+def state_of(iface: Interface) -> dict:
+    """Return what a plugin could leave behind."""
+    let_run(0.05)
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    return {
+        "docks": len(iface.window.findChildren(QDockWidget)),
+        "actions": len(iface.toolbar.actions()) + len(iface.menu.actions()),
+        "options": len(iface.factories),
+        "items": len(iface.canvas.scene().items()),
+        "tool": iface.canvas.mapTool(),
+        "provider": QgsApplication.processingRegistry().providerById("ros_sam"),
+        "children": len(iface.window.children()),
+        "tasks": QgsApplication.taskManager().countActiveTasks(),
+    }
+
+
+def test_ten_times_over_it_leaves_nothing(
+    iface: Interface, engine_python: str, model: str, scenes: Path, truth: dict
+) -> None:
+    settings.put("engine/python", engine_python)
+    settings.put("model", model)
+    layer = raster(scenes, "utm")
+    QgsProject.instance().addMapLayer(layer)
+    QgsProject.instance().setCrs(layer.crs())
+    iface.canvas.setDestinationCrs(layer.crs())
+    iface.canvas.setLayers([layer])
+    iface.setActiveLayer(layer)
+    iface.canvas.setExtent(layer.extent())
+    before = state_of(iface)
+    pids = []
+    for round_ in range(10):
+        plugin = ros_sam_qgis.classFactory(iface)
+        plugin.initGui()
+        plugin.action.trigger()
+        assert iface.canvas.mapTool() is plugin.controller.tool and plugin.dock.tool.isChecked()
+        if round_ in (0, 9):  # an engine at work; in between it is caught while it starts
+            wait_until(lambda one=plugin: one.engine.status is Status.READY, 600)
+            Mouse(iface.canvas).click(inner_point(true_polygon(truth, "utm", 1)))
+        let_run(0.1)
+        pids.append(plugin.engine.pid)
+        plugin.unload()
+        after = state_of(iface)
+        assert after == before, f"round {round_}"
+        assert not is_running(pids[-1])
+    assert len(set(pids)) == 10
+
+
+def test_without_an_engine_the_dock_offers_to_set_one_up(iface: Interface) -> None:
+    settings.put("engine/python", "")
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    try:
+        assert not plugin.dock.setup.isHidden()
+        plugin.action.trigger()
+        assert plugin.engine.status is Status.FAILED
+        assert any("not set up" in text for text in iface.messages())
+        plugin.dock.settings.click()
+        assert iface.options_shown == "rosSamOptions"
+        plugin.dock.setup.click()
+        dialog = plugin.desk._dialog
+        wait_until(lambda: dialog.python.count() > 0 or dialog.step.text().strip(), 60)
+        dialog.close()
+    finally:
+        plugin.unload()
+
+
+def test_qgis_process_needs_the_provider_only() -> None:
+    plugin = ros_sam_qgis.classFactory(None)
+    plugin.initProcessing()
+    registry = QgsApplication.processingRegistry()
+    try:
+        names = {one.id() for one in registry.providerById("ros_sam").algorithms()}
+        assert names == {
+            "ros_sam:segment_by_boxes",
+            "ros_sam:segment_by_points",
+            "ros_sam:import_video",
+        }
+        for one in registry.providerById("ros_sam").algorithms():
+            assert len(one.shortHelpString()) > 200
+    finally:
+        registry.removeProvider(plugin.provider)
+
+
+def test_the_page_keeps_what_was_typed(iface: Interface) -> None:
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    try:
+        page = iface.factories[0].createWidget(None)
+        page.named.setChecked(True)
+        page.python.setFilePath("/nowhere/python")
+        page.classes.setPlainText("crane\n\nbarge\ncrane\n")
+        page.apply()
+        assert settings.get("engine/python") == "/nowhere/python"
+        assert settings.classes() == ["crane", "barge"]
+        wait_until(lambda: plugin.engine.status is Status.FAILED, 20)
+        again = iface.factories[0].createWidget(None)
+        assert again.named.isChecked() and again.python.filePath() == "/nowhere/python"
+        again.own.setChecked(True)
+        again.apply()
+        assert settings.get("engine/python") == ""
+        text = plugin.desk.diagnose()
+        assert "QGIS 3." in text and "Engine:" in text and "token" not in text.lower()
+    finally:
+        settings.set_classes(list(settings.DEFAULT_CLASSES))
+        plugin.unload()
+
+
+def test_a_token_goes_to_the_authentication_store_and_nowhere_else(iface: Interface) -> None:
+    manager = QgsApplication.authManager()
+    if manager.isDisabled() or not manager.setMasterPassword("pw", True):
+        pytest.skip("no authentication store here: " + str(manager.disabledMessage()))
+    assert settings.set_token("s3cret-token")
+    assert settings.token() == "s3cret-token"
+    assert settings.set_token("another-token") and settings.token() == "another-token"
+    profile = Path(os.environ["QGIS_CUSTOM_CONFIG_PATH"])
+    written = [p for p in profile.rglob("*") if p.is_file() and b"another-token" in p.read_bytes()]
+    assert written == []
+    settings.put("engine/kind", settings.REMOTE)
+    settings.put("engine/address", "https://gpu.example.org:8765/")
+    try:
+        choice = settings.choice()
+        assert (choice.url, choice.token) == ("https://gpu.example.org:8765", "another-token")
+    finally:
+        settings.put("engine/kind", settings.LOCAL)
+
+
+def test_keyboard_is_left_alone(iface: Interface) -> None:
+    """The dock takes no key that QGIS knows."""
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    try:
+        assert not Mouse(iface.canvas).key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    finally:
+        plugin.unload()

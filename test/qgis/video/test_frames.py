@@ -1,0 +1,202 @@
+"""A video as temporal layers: opened, stepped through, outlined frame by frame."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from desk import Desk
+from layers import inner_point, true_polygon
+from osgeo import gdal
+from qgis.core import QgsDateTimeRange, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from waiting import let_run, wait_until
+
+from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, GROUP, VideoDialog, VideoWish
+from ros_sam_qgis.engine.engine import Engine
+from ros_sam_qgis.sources.style import look_of
+from ros_sam_qgis.video.decode import FfmpegMissing, ReferenceUnfit, decode, find_ffmpeg, read_reference
+from ros_sam_qgis.video.layers import to_qt
+from ros_sam_qgis.video.stepping import frame_at, frames_of, range_of
+
+PLANE = 1
+
+
+@pytest.fixture
+def desk(engine: Engine, tmp_path: Path) -> Iterator[Desk]:
+    one = Desk(engine, tmp_path)
+    yield one
+    one.close()
+
+
+def wish(path: Path | str = "", kind: int = FOLDER, **changes: object) -> VideoWish:
+    given = {"group": "", "reference": "", "start": None, "step_s": None, **changes}
+    return VideoWish(kind, str(path), **given)
+
+
+def opened(desk: Desk, wanted: VideoWish) -> list[QgsRasterLayer]:
+    desk.at.files.open_video(wanted)
+    wait_until(lambda: desk.at.layer is not None and frames_of(desk.at.layer), 60, "frames")
+    return frames_of(desk.at.layer)
+
+
+def test_a_folder_becomes_a_group_that_the_temporal_controller_plays(desk: Desk, scenes: Path) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    assert len(frames) == 3
+    group = QgsProject.instance().layerTreeRoot().findGroup("video")
+    assert [node.name() for node in group.findLayers()] == [frame.name() for frame in frames]
+    first = range_of(frames[0])
+    assert first.begin().toUTC().toString(Qt.DateFormat.ISODate) == "2024-05-01T10:00:00Z"
+    assert range_of(frames[1]).begin() == first.end() and not first.includeEnd()
+    assert all(frame.temporalProperties().isActive() for frame in frames)
+    for index, frame in enumerate(frames):
+        begin = range_of(frame).begin()
+        assert frame_at(frames, QgsDateTimeRange(begin, begin)) is frames[index]
+
+
+def test_the_dock_steps_and_the_map_follows(desk: Desk, scenes: Path) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    box = desk.dock.frames_box
+    assert not box.isHidden() and desk.at.layer is frames[0]
+    assert "1 of 3" in box.label.text() and "2024-05-01T10:00:00Z" in box.label.text()
+    box.next.click()
+    assert desk.at.layer is frames[1] and desk.iface.activeLayer() is frames[1]
+    assert desk.canvas.mapSettings().temporalRange() == range_of(frames[1])
+    desk.canvas.setTemporalRange(range_of(frames[2]))
+    assert desk.at.layer is frames[2] and box.slider.value() == 2 and not box.next.isEnabled()
+    desk.at.set_layer(None)
+    assert box.isHidden()
+
+
+def test_kept_objects_carry_frame_and_time_and_show_then_only(desk: Desk, scenes: Path, truth: dict) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    desk.show(frames)
+    points = {}
+    for index, frame in enumerate(frames):
+        desk.dock.frames_box.slider.setValue(index)
+        point = inner_point(true_polygon(truth, "utm", PLANE))
+        point.setX(point.x() + index * 4 * 0.5)  # make_scenes moves each frame by 4 px
+        points[frame.name()] = point
+        desk.click(point, frame)
+        desk.settle()
+        desk.mouse.key(Qt.Key.Key_Return)
+    rows = desk.rows()
+    assert [row["frame"] for row in rows] == [frame.name() for frame in frames]
+    assert [row["time"] for row in rows] == [f"2024-05-01T10:00:0{i}Z" for i in range(3)]
+    assert len({row["source"] for row in rows}) == 3
+    desk.dock.frames_box.only_then.setChecked(True)
+    kept = next(one for one in QgsProject.instance().mapLayers().values() if isinstance(one, QgsVectorLayer))
+    properties = kept.temporalProperties()
+    assert properties.isActive()
+    from qgis.core import QgsVectorLayerTemporalContext
+
+    context = QgsVectorLayerTemporalContext()
+    context.setLayer(kept)
+    expression = properties.createFilterString(context, range_of(frames[1]))
+    found = [feature["frame"] for feature in kept.getFeatures(expression)]
+    assert found == [frames[1].name()]
+    desk.dock.frames_box.only_then.setChecked(False)
+    assert not kept.temporalProperties().isActive()
+
+
+def test_prompts_belong_to_their_frame(desk: Desk, scenes: Path, truth: dict) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    desk.show(frames)
+    desk.click(inner_point(true_polygon(truth, "utm", PLANE)), frames[0])
+    desk.settle()
+    desk.dock.frames_box.next.click()
+    assert desk.at.session.current is None
+    desk.dock.frames_box.previous.click()
+    assert desk.at.session.current.prompts.count == 1
+
+
+def test_a_group_becomes_a_video(desk: Desk, scenes: Path) -> None:
+    group = QgsProject.instance().layerTreeRoot().insertGroup(0, "mine")
+    for path in sorted((scenes / "video").glob("*.tif")):
+        layer = QgsRasterLayer(str(path), f"shot {path.stem[-1]}")
+        QgsProject.instance().addMapLayer(layer, False)
+        group.addLayer(layer)
+    start = datetime(2024, 5, 1, tzinfo=UTC)
+    frames = opened(desk, wish(kind=GROUP, group="mine", start=start, step_s=0.1))
+    assert [frame.name() for frame in frames] == ["shot 0", "shot 1", "shot 2"]
+    assert range_of(frames[2]).begin() == to_qt(start.replace(microsecond=200000))
+
+
+def test_one_stretch_for_all_frames(desk: Desk, tmp_path: Path, scenes: Path) -> None:
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    source = gdal.Open(str(scenes / "deep.tif"))
+    for number, factor in enumerate((1, 2)):
+        path = folder / f"f{number}.tif"
+        gdal.Translate(str(path), source, bandList=[1], scaleParams=[[0, 1000, 0, 1000 * factor]])
+    frames = opened(desk, wish(folder))
+    looks = {look_of(frame) for frame in frames}
+    assert len(looks) == 1
+    low, high = (float(number) for number in looks.pop().stretch.split(","))
+    values = [float(number) for number in _range(folder / "f0.tif") + _range(folder / "f1.tif")]
+    assert low == min(values) and high == max(values)
+
+
+def _range(path: Path) -> list[str]:
+    from ros_sam_qgis.sources.native import percentiles
+
+    return percentiles(str(path), (1,)).split(",")
+
+
+def test_what_cannot_be_opened_is_said(desk: Desk, tmp_path: Path) -> None:
+    desk.at.files.open_video(wish(tmp_path / "empty"))
+    (tmp_path / "empty").mkdir()
+    wait_until(lambda: any("no raster files" in text for text in desk.iface.messages()), 30)
+    desk.at.files.open_video(wish(kind=GROUP, group="nothing"))
+    assert any("holds no raster layers" in text for text in desk.iface.messages())
+
+
+def test_the_dialog_says_what_was_chosen(desk: Desk) -> None:
+    QgsProject.instance().layerTreeRoot().insertGroup(0, "mine")
+    dialog = VideoDialog(desk.iface.mainWindow())
+    dialog.kind.setCurrentIndex(GROUP)
+    assert dialog.wish() == wish(kind=GROUP, group="mine")
+    dialog.kind.setCurrentIndex(FILE)
+    dialog.file.setFilePath("/data/v.mp4")
+    dialog.step.setValue(0.04)
+    dialog.has_start.setChecked(True)
+    dialog.start.setDateTime(to_qt(datetime(2024, 5, 1, 10, tzinfo=UTC)))
+    start = datetime(2024, 5, 1, 10, tzinfo=UTC)
+    assert dialog.wish() == wish("/data/v.mp4", FILE, group="mine", step_s=0.04, start=start)
+    dialog.deleteLater()
+
+
+def test_without_ffmpeg_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(FfmpegMissing, match=r"ffmpeg\.org"):
+        find_ffmpeg()
+
+
+def test_a_video_file_takes_one_georeference(tmp_path: Path, scenes: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    import subprocess
+
+    frames = sorted((scenes / "video").glob("*.tif"))
+    for index, frame in enumerate(frames):
+        gdal.Translate(str(tmp_path / f"{index:03d}.png"), str(frame), format="PNG")
+    movie = tmp_path / "movie.mkv"
+    command = ["ffmpeg", "-v", "error", "-framerate", "4", "-i", str(tmp_path / "%03d.png")]
+    subprocess.run([*command, "-c:v", "ffv1", str(movie)], check=True)
+    reference = read_reference(str(scenes / "utm.tif"))
+    start = datetime(2024, 5, 1, tzinfo=UTC)
+    written = decode(str(movie), str(tmp_path / "frames"), reference, start)
+    assert [frame.time.microsecond for frame in written] == [0, 250000, 500000]
+    first = gdal.Open(written[0].path)
+    assert first.GetGeoTransform() == gdal.Open(str(scenes / "utm.tif")).GetGeoTransform()
+    assert first.ReadRaster() == gdal.Open(str(frames[0])).ReadRaster()
+    smaller = gdal.Translate("", str(scenes / "utm.tif"), format="MEM", width=100)
+    gdal.GetDriverByName("GTiff").CreateCopy(str(tmp_path / "small.tif"), smaller)
+    with pytest.raises(ReferenceUnfit, match="384 x 320"):
+        decode(str(movie), str(tmp_path / "f2"), read_reference(str(tmp_path / "small.tif")))
+    with pytest.raises(ReferenceUnfit, match="no georeference"):
+        read_reference(str(scenes / "plain.tif"))
+    let_run(0.01)
