@@ -57,6 +57,7 @@ def engine(
     source_root: Annotated[list[Path] | None, typer.Option(help="Open rasters below this folder.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the model; 0: torch's choice.")] = 0,
     cache_mb: Annotated[int, typer.Option(help="Embeddings kept in memory, MB.")] = 512,
+    disk_cache_mb: Annotated[int, typer.Option(help="Embeddings kept on disk, MB.")] = 512,
     max_upload_mb: Annotated[int, typer.Option(help="Largest upload, MB; all together four times it.")] = 256,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -81,6 +82,7 @@ def engine(
             parent_pid=parent_pid,
             threads=threads,
             cache_mb=cache_mb,
+            disk_cache_mb=disk_cache_mb,
             limits=Limits(upload_mb=max_upload_mb, uploads_mb=4 * max_upload_mb),
         )
     except EngineStartFailed as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -58,7 +59,6 @@ class FrameStore:
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._open: OrderedDict[str, RasterFrame] = OrderedDict()
-        self._registered = 0
 
     def __len__(self) -> int:
         """Return how many frames are known."""
@@ -118,12 +118,12 @@ class FrameStore:
         frame_id = _id_of(identity)
         with self._lock:
             known = self._entries.get(frame_id)
-            self._registered += 1
-            key = digest_of(frame_id, os.getpid(), self._registered)
         if known is not None:
             return self._keep(known)
         limits = self._settings.limits
-        patches = PatchFrame(grid, source, frame or "", time, key, limits.upload_mb * MEGABYTE // 4)
+        patches = PatchFrame(
+            grid, source, frame or "", time, secrets.token_hex(16), limits.upload_mb * MEGABYTE // 4
+        )
         return self._keep(Entry(frame_id, source, frame or "", time, grid, parsed, patches=patches))
 
     def put_pixels(self, frame_id: str, layout: PixelLayout, body: bytes) -> None:

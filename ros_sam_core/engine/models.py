@@ -80,7 +80,7 @@ class ModelStore:
         if self._settings.threads:
             torch.set_num_threads(self._settings.threads)
         segmenter = Segmenter.from_pretrained(
-            name, self._settings.device, CacheOptions(memory_mb=self._settings.cache_mb)
+            name, self._settings.device, CacheOptions(self._settings.cache_mb, self._settings.disk_cache_mb)
         )
         for module in segmenter.predictor.model.modules():
             if any(True for _ in module.children()):

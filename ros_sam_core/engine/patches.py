@@ -47,7 +47,7 @@ class PatchFrame:
         source: Where the client has it from.
         frame: Name of the image within its source.
         time: When it was taken, ISO 8601.
-        key: What the fingerprint begins with.
+        key: The first fingerprint; never the same for two images, since embeddings outlive the process.
         largest_read: Most pixels that one window may hold.
     """
 

@@ -58,6 +58,7 @@ class EngineSettings:
         parent_pid: Process with which the engine ends.
         threads: CPU threads of the model; 0 leaves the choice to torch.
         cache_mb: Embeddings kept in memory.
+        disk_cache_mb: Embeddings kept on disk.
         limits: What the engine takes at most.
 
     Raises:
@@ -78,6 +79,7 @@ class EngineSettings:
     parent_pid: int | None = None
     threads: int = 0
     cache_mb: int = 512
+    disk_cache_mb: int = 512
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
@@ -105,8 +107,8 @@ class EngineSettings:
     def _what_is_wrong(self) -> str:
         if not 0 <= self.port <= 65535:
             return f"--port {self.port}: a port is a number from 0 to 65535"
-        if self.threads < 0 or self.cache_mb < 0 or self.limits.upload_mb < 1:
-            return "--threads and --cache-mb must be 0 or more, --max-upload-mb 1 or more"
+        if min(self.threads, self.cache_mb, self.disk_cache_mb) < 0 or self.limits.upload_mb < 1:
+            return "--threads, --cache-mb and --disk-cache-mb must be 0 or more, --max-upload-mb 1 or more"
         if (self.tls_cert is None) != (self.tls_key is None):
             return "--tls-cert and --tls-key go together; give both or neither"
         missing = [path for path in (self.tls_cert, self.tls_key) if path and not path.is_file()]

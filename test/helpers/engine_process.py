@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,10 +31,11 @@ class RunningEngine:
 
     def __init__(self, options: Sequence[object] = (), *, log: Path | None = None) -> None:
         self.token = secrets.token_urlsafe(32)
+        self._cache = tempfile.TemporaryDirectory()
         command = [*COMMAND, *map(str, options), *(["--log", str(log)] if log else [])]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, env=environment()
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, env=environment(self._cache.name)
         )
         self.say({"token": self.token})
         assert self.process.stdout is not None
@@ -94,6 +96,7 @@ class RunningEngine:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
+        self._cache.cleanup()
 
     def __enter__(self) -> RunningEngine:
         return self
@@ -102,9 +105,9 @@ class RunningEngine:
         self.close()
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a polite engine: one thread."""
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+def environment(cache: str = os.devnull) -> dict[str, str]:
+    """Return the environment of a polite engine: one thread, and nothing of the user's own cache."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "ROS_SAM_CACHE": cache}
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
