@@ -90,6 +90,8 @@ class BlockingEngine:
             while True:
                 line = self._read(response.readline)
                 if not line:
+                    if self._cancelled():
+                        raise EngineCancelled(tr("Cancelled."))
                     return
                 yield json.loads(line)
 

@@ -14,9 +14,11 @@ from qgis.PyQt.QtGui import QColor
 from ..i18n import tr
 
 COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45")
-NO_CLASS = "#ff40a0"
+NO_CLASS, NO_CLASS_COLOUR = "(none)", "#ff40a0"
 STYLED = "ros_sam/styled"
 """Custom property of a layer whose colours are the plugin's: the classes that it has colours for."""
+ANY_TIME = f"coalesce(\"class\", '{NO_CLASS}')"
+"""The category of an object."""
 
 
 def colour_of(index: int) -> str:
@@ -25,12 +27,16 @@ def colour_of(index: int) -> str:
 
 
 def style_objects(layer: QgsVectorLayer, classes: list[str]) -> None:
-    """Give a layer the plugin's colours: an outline and a breath of fill."""
-    categories = [
-        QgsRendererCategory(name, _symbol(colour_of(index)), name) for index, name in enumerate(classes)
-    ]
-    categories.append(QgsRendererCategory(None, _symbol(NO_CLASS), tr("no class")))
-    layer.setRenderer(QgsCategorizedSymbolRenderer("class", categories))
+    """Give a layer the plugin's colours: an outline and a breath of fill. Classes in it get one too."""
+    index = layer.fields().lookupField("class")
+    found = {str(value) for value in layer.uniqueValues(index) if value} if index >= 0 else set()
+    names = [*classes, *sorted(found - set(classes))]
+    categories = [QgsRendererCategory(name, _symbol(colour_of(i)), name) for i, name in enumerate(names)]
+    categories.append(QgsRendererCategory(NO_CLASS, _symbol(NO_CLASS_COLOUR), tr("no class")))
+    before = layer.renderer()
+    keeps_time = layer.customProperty(STYLED) is not None and isinstance(before, QgsCategorizedSymbolRenderer)
+    attribute = before.classAttribute() if keeps_time else ANY_TIME
+    layer.setRenderer(QgsCategorizedSymbolRenderer(attribute, categories))
     layer.setCustomProperty(STYLED, "\n".join(classes))
     layer.triggerRepaint()
 
@@ -43,23 +49,36 @@ def restyle_objects(layer: QgsVectorLayer, classes: list[str]) -> None:
 
 
 def show_only_at_their_time(layer: QgsVectorLayer, on: bool, duration_s: float = 1.0) -> None:
-    """Have the Temporal Controller show objects at the time of their frame only, or always.
+    """Have the map show objects at the time of their frame only, or always.
+
+    QGIS's own filter by time knows whole seconds only, and the frames of a video are shorter. So a layer with
+    the plugin's colours chooses by them; objects without time show always.
 
     Args:
         layer: with the attribute `time`.
         on: only at their time.
         duration_s: how long a frame lasts.
     """
-    properties = layer.temporalProperties()
+    properties, renderer = layer.temporalProperties(), layer.renderer()
+    if layer.customProperty(STYLED) is not None and isinstance(renderer, QgsCategorizedSymbolRenderer):
+        changed = renderer.clone()
+        changed.setClassAttribute(_at_its_time(duration_s) if on else ANY_TIME)
+        layer.setRenderer(changed)
+        properties.setMode(QgsVectorLayerTemporalProperties.ModeRedrawLayerOnly)
+    else:
+        properties.setMode(QgsVectorLayerTemporalProperties.ModeFeatureDateTimeStartAndEndFromExpressions)
+        properties.setStartExpression('to_datetime("time")')
+        properties.setEndExpression(f"to_datetime(\"time\") + to_interval('{max(1, round(duration_s))} s')")
     properties.setIsActive(on)
-    if on:
-        mode = QgsVectorLayerTemporalProperties.ModeFeatureDateTimeStartAndEndFromExpressions
-        properties.setMode(mode)
-        start = 'to_datetime("time")'
-        milliseconds = max(1, round(duration_s * 1000) - 1)
-        properties.setStartExpression(start)
-        properties.setEndExpression(f"{start} + to_interval('{milliseconds / 1000:.3f} seconds')")
     layer.triggerRepaint()
+
+
+def _at_its_time(duration_s: float) -> str:
+    """Return the category of an object that shows on the map's time, and none of another."""
+    time = 'epoch(to_datetime("time"))'
+    ends = f"{time} + {round(duration_s * 1000)}"
+    shows = f"{time} < epoch(@map_end_time) AND {ends} > epoch(@map_start_time)"
+    return f"if(coalesce(@map_start_time IS NULL OR ({shows}), true), {ANY_TIME}, NULL)"
 
 
 def _symbol(colour: str) -> QgsFillSymbol:

@@ -19,7 +19,7 @@ def frames_of(layer: QgsRasterLayer | None) -> list[QgsRasterLayer]:
         for one in QgsProject.instance().mapLayers().values()
         if isinstance(one, QgsRasterLayer) and one.customProperty(VIDEO) == video
     ]
-    return sorted(frames, key=lambda one: (str(one.customProperty(TIME)), one.name()))
+    return sorted(frames, key=lambda one: (range_of(one).begin().toMSecsSinceEpoch(), one.name()))
 
 
 def label_of(layer: QgsRasterLayer) -> str:

@@ -11,8 +11,19 @@ import pytest
 from desk import Desk
 from layers import inner_point, true_polygon
 from osgeo import gdal
-from qgis.core import QgsDateTimeRange, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.core import (
+    QgsDateTimeRange,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
+    QgsGeometry,
+    QgsMapRendererSequentialJob,
+    QgsMapSettings,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QDateTime, QSize, Qt
+from qgis.PyQt.QtGui import QColor
 from waiting import let_run, wait_until
 
 from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, GROUP, VideoDialog, VideoWish
@@ -71,8 +82,12 @@ def test_the_dock_steps_and_the_map_follows(desk: Desk, scenes: Path) -> None:
     assert box.isHidden()
 
 
-def test_kept_objects_carry_frame_and_time_and_show_then_only(desk: Desk, scenes: Path, truth: dict) -> None:
-    frames = opened(desk, wish(scenes / "video"))
+@pytest.mark.parametrize("step_s", [None, 0.1], ids=["seconds", "tenths"])
+def test_kept_objects_carry_frame_and_time_and_show_then_only(
+    desk: Desk, scenes: Path, truth: dict, step_s: float | None
+) -> None:
+    start = datetime(2024, 5, 1, 10, tzinfo=UTC) if step_s else None
+    frames = opened(desk, wish(scenes / "video", start=start, step_s=step_s))
     desk.show(frames)
     points = {}
     for index, frame in enumerate(frames):
@@ -84,22 +99,46 @@ def test_kept_objects_carry_frame_and_time_and_show_then_only(desk: Desk, scenes
         desk.settle()
         desk.mouse.key(Qt.Key.Key_Return)
     rows = desk.rows()
+    by_frame = {row["frame"]: row for row in rows}
     assert [row["frame"] for row in rows] == [frame.name() for frame in frames]
-    assert [row["time"] for row in rows] == [f"2024-05-01T10:00:0{i}Z" for i in range(3)]
+    begin = "2024-05-01T10:00:0"
+    seconds = ["0Z", "0.100Z", "0.200Z"] if step_s else ["0Z", "1Z", "2Z"]
+    assert [row["time"] for row in rows] == [begin + one for one in seconds]
     assert len({row["source"] for row in rows}) == 3
     desk.dock.frames_box.only_then.setChecked(True)
     kept = next(one for one in QgsProject.instance().mapLayers().values() if isinstance(one, QgsVectorLayer))
-    properties = kept.temporalProperties()
-    assert properties.isActive()
-    from qgis.core import QgsVectorLayerTemporalContext
-
-    context = QgsVectorLayerTemporalContext()
-    context.setLayer(kept)
-    expression = properties.createFilterString(context, range_of(frames[1]))
-    found = [feature["frame"] for feature in kept.getFeatures(expression)]
-    assert found == [frames[1].name()]
+    for shown in frames:
+        drawn = {name: is_drawn(kept, row["geometry"], range_of(shown)) for name, row in by_frame.items()}
+        assert drawn == {frame.name(): frame is shown for frame in frames}
+    assert all(is_drawn(kept, row["geometry"], QgsDateTimeRange(QDateTime(), QDateTime())) for row in rows)
     desk.dock.frames_box.only_then.setChecked(False)
-    assert not kept.temporalProperties().isActive()
+    assert all(is_drawn(kept, row["geometry"], range_of(frames[0])) for row in rows)
+
+
+def is_drawn(layer: QgsVectorLayer, geometry: QgsGeometry, when: QgsDateTimeRange) -> bool:
+    """Say whether QGIS draws the outline of a polygon at a time."""
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    area = geometry.boundingBox()
+    settings.setExtent(area)
+    settings.setOutputSize(QSize(200, 200))
+    settings.setBackgroundColor(QColor(255, 255, 255))
+    if not when.isInfinite():
+        settings.setIsTemporal(True)
+        settings.setTemporalRange(when)
+    context = QgsExpressionContext()
+    context.appendScope(QgsExpressionContextUtils.globalScope())
+    context.appendScope(QgsExpressionContextUtils.mapSettingsScope(settings))
+    settings.setExpressionContext(context)
+    job = QgsMapRendererSequentialJob(settings)
+    job.start()
+    job.waitForFinished()
+    pixel = settings.mapToPixel().transform(geometry.vertexAt(0).x(), geometry.vertexAt(0).y())
+    image = job.renderedImage()
+    white = QColor(255, 255, 255).rgb()
+    near = [(round(pixel.x()) + dx, round(pixel.y()) + dy) for dx in (-2, 0, 2) for dy in (-2, 0, 2)]
+    return any(image.valid(x, y) and image.pixel(x, y) != white for x, y in near)
 
 
 def test_prompts_belong_to_their_frame(desk: Desk, scenes: Path, truth: dict) -> None:
@@ -147,8 +186,8 @@ def _range(path: Path) -> list[str]:
 
 
 def test_what_cannot_be_opened_is_said(desk: Desk, tmp_path: Path) -> None:
-    desk.at.files.open_video(wish(tmp_path / "empty"))
     (tmp_path / "empty").mkdir()
+    desk.at.files.open_video(wish(tmp_path / "empty"))
     wait_until(lambda: any("no raster files" in text for text in desk.iface.messages()), 30)
     desk.at.files.open_video(wish(kind=GROUP, group="nothing"))
     assert any("holds no raster layers" in text for text in desk.iface.messages())
