@@ -194,6 +194,16 @@ def test_nothing_but_the_announcement_reaches_stdout(quick_model: Path, raster: 
         assert engine.process.stdout.read() == b""
 
 
+def test_what_a_library_prints_goes_to_stderr() -> None:
+    code = (
+        "import os; from ros_sam_core.engine.process import _take_stdout\n"
+        "kept = _take_stdout(); print('printed', flush=True); os.system('echo echoed')\n"
+        "os.write(kept, b'told')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=60, check=True)
+    assert (done.stdout, done.stderr.split()) == (b"told", [b"printed", b"echoed"])
+
+
 def test_the_log_is_rotated_and_holds_no_token(quick_model: Path, tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     log.write_text("old line\n" * 120_000)
