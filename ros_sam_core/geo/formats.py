@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyogrio
 import shapely
 from pyproj import CRS
-from shapely.affinity import translate
-from shapely.geometry import MultiPolygon, Polygon, box
+from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.errors import OutputFailed, OutputFormatUnknown, OutputUnsupported
@@ -119,19 +118,6 @@ def _several(shape: BaseGeometry) -> BaseGeometry:
     return MultiPolygon(shapely.get_parts(shape).tolist())
 
 
-def _within_180(shape: BaseGeometry) -> BaseGeometry:
-    """Cut a geometry in degrees at the antimeridian (RFC 7946, 3.1.9), so that it lies within 180 degrees."""
-    west, _, east, _ = shape.bounds
-    if west >= -180 and east <= 180:
-        return shape
-    parts = []
-    for turn in (-360, 0, 360):
-        world = box(-180 + turn, -90, 180 + turn, 90)
-        parts += shapely.get_parts(translate(shape.intersection(world), -turn)).tolist()
-    polygons = shapely.orient_polygons([part for part in parts if isinstance(part, Polygon)])
-    return MultiPolygon(polygons.tolist())
-
-
 def _check(job: Job, rows: int, layer: str | None = None) -> None:
     """Read a vector file through, since a full disk can leave one cut off without an error."""
     with pyogrio.open_arrow(job.out, layer=layer, use_pyarrow=True) as (_, stream):
@@ -166,8 +152,8 @@ def layers_of(path: Path) -> list[str]:
 
 
 def _geojson(job: Job) -> None:
-    """Write GeoJSON by RFC 7946, to a tenth of a millimetre."""
-    _ogr(job, "GeoJSON", "Unknown", _within_180, RFC7946="YES", COORDINATE_PRECISION="9", WRITE_NAME="NO")
+    """Write GeoJSON by RFC 7946, which GDAL also cuts at the antimeridian, to a tenth of a millimetre."""
+    _ogr(job, "GeoJSON", "Unknown", RFC7946="YES", COORDINATE_PRECISION="9")
     _check(job, job.rows)
 
 

@@ -17,7 +17,7 @@ from ros_sam_core.errors import OutputExists, OutputFailed, RosSamError
 SHAPEFILE_COMPANIONS = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".idm", ".ind", ".qmd")
 
 
-def publish(folder: Path, target: Path) -> None:
+def publish(folder: Path, target: Path, before: tuple[int, int] | None) -> None:
     """Move what a folder holds to where `target` is, over what is there.
 
     Everything is on the disk before anything moves. A file replaces another at once. Of the several files of
@@ -27,29 +27,38 @@ def publish(folder: Path, target: Path) -> None:
     Args:
         folder: holds the files, on the file system of `target`.
         target: path of the main file.
+        before: what `stamp` said of it, settled, when the new content was begun.
 
     Raises:
-        OutputFailed: if `target` is a GeoPackage that another program has open.
+        OutputExists: if the target has changed since.
+        OutputFailed: if it is a GeoPackage that another program has open.
         OSError: if a file cannot be moved.
     """
     parts = sorted(folder.iterdir(), key=lambda part: part.name == target.name)
     for part in parts:
         _to_disk(part)
-    if target.exists():
+    settle(target)
+    if stamp(target) != before:
+        raise OutputExists(f"{target} was changed by another program in the meantime")
+    if before:
         shutil.copymode(target, folder / target.name)
-        _clear(target, {part.name for part in parts})
+        _clear_companions(target, {part.name for part in parts})
     for part in parts:
         os.replace(part, target.with_name(part.name))
     if os.name == "posix":
         _to_disk(target.parent)
 
 
-def settle_database(path: Path) -> None:
-    """Bring everything that belongs to an SQLite file into it, so that it can be copied or replaced.
+def settle(path: Path) -> None:
+    """Bring everything that belongs to a GeoPackage into its file, so that it can be copied or replaced.
+
+    Other files, and what is not there, are left as they are.
 
     Raises:
         OutputFailed: if another program is writing to the file, or has changes beside it.
     """
+    if path.suffix.lower() != ".gpkg" or not path.exists():
+        return
     try:
         with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -74,16 +83,14 @@ def copy_database(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-def _clear(target: Path, coming: set[str]) -> None:
+def _clear_companions(target: Path, coming: set[str]) -> None:
     """Take away what would be mistaken for a part of the new file."""
-    if target.suffix.lower() == ".gpkg":
-        settle_database(target)
-        target.with_name(target.name + "-journal").unlink(missing_ok=True)
+    companions = [target.with_name(target.name + "-journal")] if target.suffix.lower() == ".gpkg" else []
     if target.suffix.lower() == ".shp":
-        for suffix in SHAPEFILE_COMPANIONS:
-            companion = target.with_suffix(suffix)
-            if companion.name not in coming:
-                companion.unlink(missing_ok=True)
+        companions = [target.with_suffix(suffix) for suffix in SHAPEFILE_COMPANIONS]
+    for companion in companions:
+        if companion.name not in coming:
+            companion.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:

@@ -35,7 +35,7 @@ from ros_sam_core.errors import (
 from ros_sam_core.geo.crs import crs_name, parse_crs
 from ros_sam_core.geo.formats import Format, Job, format_of, layers_of
 from ros_sam_core.geo.grid import Grid
-from ros_sam_core.geo.publish import copy_database, failures, folder_beside, publish, settle_database, stamp
+from ros_sam_core.geo.publish import copy_database, failures, folder_beside, publish, settle, stamp
 from ros_sam_core.geo.segments import ATTRIBUTES, Segment
 from ros_sam_core.geo.staging import Staging, read_staging, staging_path
 
@@ -185,16 +185,20 @@ class SegmentWriter:
     def _make(self, folder: Path) -> None:
         """Write the output into a folder beside its place, then move it there."""
         out = folder / self.path.name
+        settle(self.path)
         before = stamp(self.path)
-        if self._append and before:
-            settle_database(self.path)
+        if before and not (self._overwrite or self._append):
+            raise OutputExists(f"{self.path} was made by another program in the meantime")
+        if before and self._append:
             copy_database(self.path, out)
-            before = stamp(self.path)
-        batches = read_staging(self._staging.path)
-        self._kind.write(Job(out, self._layer, self.crs, batches, self.written, self._grid))
-        if stamp(self.path) != before or (before and not (self._overwrite or self._append)):
-            raise OutputExists(f"{self.path} was changed by another program in the meantime")
-        publish(folder, self.path)
+        staging = self._staging.path
+        found = sum(batch.num_rows for batch in read_staging(staging))
+        if found != self.written:
+            raise OutputFailed(
+                f"{staging} holds {found} of {self.written} segments: something has changed it"
+            )
+        self._kind.write(Job(out, self._layer, self.crs, read_staging(staging), self.written, self._grid))
+        publish(folder, self.path, before)
 
     def _warn_of_long_texts(self, segments: Sequence[Segment]) -> None:
         limit = self._kind.text_bytes

@@ -32,6 +32,7 @@ from ros_sam_core.errors import (
 )
 from ros_sam_core.geo.coco import without_holes
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.publish import publish, stamp
 from ros_sam_core.geo.segments import ATTRIBUTES, Segment
 from ros_sam_core.geo.staging import read_staging, staging_path
 from ros_sam_core.geo.writers import open_writer
@@ -376,20 +377,49 @@ def test_a_geopackage_in_use_is_left_alone(tmp_path: Path, mode: str, how: str) 
     assert (description(path), ids(path)) == ("edited", ["1"])
 
 
-def test_changes_left_beside_a_geopackage_are_not_lost(tmp_path: Path) -> None:
-    path = write(tmp_path / "out.gpkg", [segment(1)])
-    code = f"""
+LEFT_OPEN = """
 import os, sqlite3
-database = sqlite3.connect({str(path)!r}, isolation_level=None)
+database = sqlite3.connect({path!r}, isolation_level=None)
 database.execute("PRAGMA journal_mode=WAL")
 database.execute("UPDATE gpkg_contents SET description = 'edited'")
 os._exit(1)
 """
-    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
-    assert "out.gpkg-wal" in names(tmp_path)
-    write(path, [segment(2)], append=True)
+
+
+def test_changes_left_beside_a_geopackage_are_not_lost(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.gpkg", [segment(1)])
+    with open_writer(path, UTM, append=True) as writer:
+        writer.write([segment(2)])
+        subprocess.run([sys.executable, "-c", LEFT_OPEN.format(path=str(path))], check=False, timeout=60)
+        assert "out.gpkg-wal" in names(tmp_path)
     assert (description(path), ids(path)) == ("edited", ["1", "2"])
     assert names(tmp_path) == ["out.gpkg"]
+
+
+def test_what_changed_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.gpkg", [segment(1)])
+    new = tmp_path / "new"
+    new.mkdir()
+    write(new / "out.gpkg", [segment(2)])
+    before = stamp(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("UPDATE gpkg_contents SET description = 'edited'")
+    with pytest.raises(OutputFailed, match="open in another program"):
+        publish(new, path, before)
+    other.close()
+    with pytest.raises(OutputExists, match="changed by another program"):
+        publish(new, path, before)
+    assert (description(path), ids(path)) == ("edited", ["1"])
+    publish(new, path, stamp(path))
+    assert ids(path) == ["2"]
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.fgb", [segment(1)])
+    path.chmod(0o640)
+    write(path, [segment(2)], overwrite=True)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 # What is cut short
@@ -464,6 +494,18 @@ def test_a_write_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
         assert [batch.num_rows for batch in read_staging(cut)] == [2]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_segment_gets_lost_without_a_word(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    writer = open_writer(path, UTM, grid=GRID)
+    for number in range(3):
+        writer.write([segment(number)])
+    os.truncate(staging_path(path), staging_path(path).stat().st_size - 9)
+    with pytest.raises(OutputFailed, match="2 of 3 segments"):
+        writer.close()
+    assert names(tmp_path) == [f"out{suffix}.part.arrows"]
+
+
 # Bad folders and full disks
 
 
@@ -517,6 +559,20 @@ def test_a_disk_that_gets_full_at_the_end(small_disk: Path, suffix: str, free: i
     else:
         assert len(ids(path)) == 40
         assert not staging_path(path).exists()
+
+
+@pytest.mark.parametrize("free", [0, 4096, 20_000, 60_000, 90_000, 100_000])
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".shp"])
+def test_nothing_found_on_a_full_disk(small_disk: Path, suffix: str, free: int) -> None:
+    path = small_disk / f"out{suffix}"
+    writer = open_writer(path, UTM)
+    fill(small_disk, free)
+    try:
+        writer.close()
+    except OutputFailed:
+        assert names(small_disk) == ["ballast"]
+    else:
+        assert len(table(path)) == 0
 
 
 @pytest.mark.parametrize("free", [0, 60_000, 110_000, 130_000, 150_000, 200_000])
@@ -575,6 +631,20 @@ def test_a_limit_on_file_size_breaks_no_file(tmp_path: Path, suffix: str) -> Non
     else:
         assert ran.returncode == 7, ran.stderr
         assert names(tmp_path) == [f"out{suffix}.part.arrows"]
+
+
+def test_a_disk_that_has_space_again(small_disk: Path) -> None:
+    path = small_disk / "out.gpkg"
+    with open_writer(path, UTM) as writer:
+        writer.write([segment(1)])
+        fill(small_disk, 0)
+        size = staging_path(path).stat().st_size
+        with pytest.raises(OutputFailed, match="cannot add to the 1 segments of"):
+            writer.write([segment(number) for number in range(100)])
+        assert staging_path(path).stat().st_size == size
+        (small_disk / "ballast").unlink()
+        writer.write([segment(2)])
+    assert ids(path) == ["1", "2"]
 
 
 @pytest.fixture
