@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast lint format types clean
+.PHONY: help demo test test-fast test-qgis lint format types package clean
 
 help:  ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: lint types  ## Lint, type check and run every test.
 test-fast: $(READY)  ## Run the tests that take no more than a few seconds.
 	.venv/bin/python -m pytest -m "not slow"
 
+test-qgis: $(READY)  ## Run the plugin's tests in QGIS, with QGIS's own Python; without QGIS they are skipped.
+	bash .ci/qgis
+
 lint: $(READY)  ## Check style and format with ruff.
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -30,6 +33,9 @@ format: $(READY)  ## Repair what ruff can repair.
 
 types: $(READY)  ## Check types with mypy, strictly in ros_sam_core.
 	.venv/bin/mypy
+
+package: $(READY)  ## Build the QGIS plugin's zip, with the engine and the bundled model, into dist/.
+	.venv/bin/python .ci/package.py
 
 $(READY): pyproject.toml .ci/venv .ci/constraints.txt
 	bash .ci/venv "$(PYTHON)"

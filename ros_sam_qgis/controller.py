@@ -9,6 +9,7 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .background import log
 from .dock.dock import SegmentDock
+from .dock.look_dialog import LookDialog
 from .engine.client import Call
 from .engine.engine import Engine, Status
 from .engine.errors import Failure
@@ -28,6 +29,7 @@ from .sources.source import LayerUnsuitable, Source
 from .store.keeper import Keeper
 from .store.look import restyle_objects
 from .store.reopen import find_kept
+from .video.look import choose_look
 from .video.player import Player
 
 WARM_MS = 250
@@ -107,6 +109,7 @@ class Controller(QObject):
         dock.undone.connect(self.undo)
         dock.redone.connect(self.redo)
         dock.retry_wanted.connect(self.engine.restart)
+        dock.look_wanted.connect(self._on_look)
         dock.shape_box.shape_changed.connect(self._on_shape)
 
     def _connect_work(self) -> None:
@@ -288,6 +291,19 @@ class Controller(QObject):
         settings.put("model", name)
         self.session.model = name
         self._rest.start()
+
+    def _on_look(self) -> None:
+        if self.layer is None:
+            return
+        dialog = LookDialog(self.layer, self.iface.mainWindow())
+        if dialog.exec():
+            self.choose_look(dialog.chosen_bands(), dialog.chosen_stretch())
+        dialog.deleteLater()
+
+    def choose_look(self, bands: tuple[int, ...], stretch: str) -> None:
+        """Look at other bands of the layer, or with another stretch; empty is as styled."""
+        if self.layer is not None:
+            choose_look(self.layer, bands, stretch, self.refresh_source, self._warn)
 
     def _on_shape(self, shape: Any) -> None:
         settings.set_shape(shape)

@@ -40,7 +40,7 @@ class SegmentDock(QgsDockWidget):
         mode_chosen: a `Mode`.
         tool_toggled: the map tool is wanted, or not.
         kept, undone, redone, cleared: buttons.
-        setup_wanted, retry_wanted, settings_wanted, export_wanted, video_wanted: buttons.
+        setup_wanted, retry_wanted, settings_wanted, export_wanted, video_wanted, look_wanted: buttons.
     """
 
     layer_chosen = pyqtSignal(object)
@@ -58,6 +58,7 @@ class SegmentDock(QgsDockWidget):
     settings_wanted = pyqtSignal()
     export_wanted = pyqtSignal()
     video_wanted = pyqtSignal()
+    look_wanted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("ROS-SAM"), parent)
@@ -217,8 +218,19 @@ class SegmentDock(QgsDockWidget):
         ):
             box.setMinimumContentsLength(8)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            form.addRow(label, box)
+            form.addRow(label, box if box is not self.layer else self._beside(box))
         return form
+
+    def _beside(self, box: QgsMapLayerComboBox) -> QHBoxLayout:
+        """Put the button for bands and stretch beside the layer."""
+        row = QHBoxLayout()
+        self.look = QToolButton()
+        self.look.setText("RGB")
+        self.look.setToolTip(tr("Bands and stretch that the model sees"))
+        self.look.clicked.connect(lambda: self.look_wanted.emit())
+        row.addWidget(box, 1)
+        row.addWidget(self.look)
+        return row
 
     def _mode_row(self) -> QHBoxLayout:
         row = QHBoxLayout()

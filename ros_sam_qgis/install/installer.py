@@ -17,7 +17,8 @@ from ..settings import store as settings
 from .plan import Step, Variant, find_wheel, plan
 from .proxy import proxy_environment
 
-READY = "ready.json"
+MADE, READY = "made", "ready.json"
+"""Files in an environment: it has pip; it has everything."""
 ROOM_MB = {Variant.CPU: 2500, Variant.CUDA: 9000}
 """Free space that the environment and pip's downloads need."""
 SAYS_WHAT = re.compile(r"^\s*(Collecting|Downloading|Installing collected packages:?|Using cached)\s*(.*)")
@@ -80,7 +81,7 @@ class Installer(QObject):
         if os.path.exists(os.path.join(self.folder, READY)):
             os.remove(os.path.join(self.folder, READY))
         python = settings.environment_python(self.folder)
-        begun = os.path.exists(python)
+        begun = os.path.exists(os.path.join(self.folder, MADE))
         self._steps = plan(base, self.folder, python, wheel, variant, clear or not begun)
         self._facts = {"variant": variant.value, "wheel": os.path.basename(wheel), "base": base}
         self._done = 0
@@ -112,6 +113,8 @@ class Installer(QObject):
 
     def _next(self) -> None:
         self._done += self._steps.pop(0).share
+        with open(os.path.join(self.folder, MADE), "w", encoding="utf-8"):
+            pass
         if self._steps:
             self._begin()
         else:

@@ -72,11 +72,9 @@ def one_stretch(layers: Sequence[QgsRasterLayer]) -> QgsRasterRenderer:
     if all(provider.sourceDataType(band) == Qgis.DataType.Byte for band in bands):
         return first.renderer().clone()
     step = max(1, len(layers) // SAMPLED)
-    measured = []
-    for layer in layers[::step][:SAMPLED]:
-        measured.append([float(number) for number in percentiles(gdal_name(layer), bands).split(",")])
-    lows = [min(one[2 * i] for one in measured) for i in range(len(bands))]
-    highs = [max(one[2 * i + 1] for one in measured) for i in range(len(bands))]
+    measured = [percentiles(gdal_name(layer), bands) for layer in layers[::step][:SAMPLED]]
+    numbers = [float(number) for number in widest(measured).split(",")]
+    lows, highs = numbers[::2], numbers[1::2]
     enhancements = []
     for band, low, high in zip(bands, lows, highs):
         enhancement = QgsContrastEnhancement(provider.dataType(band))
@@ -94,6 +92,15 @@ def one_stretch(layers: Sequence[QgsRasterLayer]) -> QgsRasterRenderer:
     colour.setGreenContrastEnhancement(enhancements[1])
     colour.setBlueContrastEnhancement(enhancements[2])
     return colour
+
+
+def widest(stretches: Sequence[str]) -> str:
+    """Return the stretch that holds all of several, each as the engine reads them; "none" stays."""
+    if "none" in stretches:
+        return "none"
+    rows = [[float(number) for number in one.split(",")] for one in stretches]
+    columns = list(zip(*rows))
+    return ",".join(repr(min(one) if i % 2 == 0 else max(one)) for i, one in enumerate(columns))
 
 
 def add_video(

@@ -24,11 +24,13 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDateTime, QSize, Qt
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtWidgets import QDialogButtonBox
 from waiting import let_run, wait_until
 
+from ros_sam_qgis.dock.look_dialog import LookDialog
 from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, GROUP, VideoDialog, VideoWish
 from ros_sam_qgis.engine.engine import Engine
-from ros_sam_qgis.sources.style import look_of
+from ros_sam_qgis.sources.style import Look, look_of
 from ros_sam_qgis.video.decode import FfmpegMissing, ReferenceUnfit, decode, find_ffmpeg, read_reference
 from ros_sam_qgis.video.layers import to_qt
 from ros_sam_qgis.video.stepping import frame_at, frames_of, range_of
@@ -239,3 +241,24 @@ def test_a_video_file_takes_one_georeference(tmp_path: Path, scenes: Path) -> No
     with pytest.raises(ReferenceUnfit, match="no georeference"):
         read_reference(str(scenes / "plain.tif"))
     let_run(0.01)
+
+
+def test_a_chosen_stretch_is_measured_once_for_all_frames(desk: Desk, scenes: Path) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    dialog = LookDialog(frames[0])
+    ok = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+    for index, band in enumerate((3, 2, 1)):
+        assert ok.isEnabled() is (index != 2)
+        dialog.bands[index].setCurrentIndex(band)
+    dialog.stretch.setEditText("5 - 95")
+    assert ok.isEnabled()
+    dialog.stretch.setEditText("5 to 95")
+    assert not ok.isEnabled()
+    dialog.stretch.setEditText("0,100")
+    assert (dialog.chosen_bands(), dialog.chosen_stretch()) == ((3, 2, 1), "0,100")
+    desk.at.choose_look(dialog.chosen_bands(), dialog.chosen_stretch())
+    assert {look_of(frame) for frame in frames} == {Look((3, 2, 1), "0,100")}
+    assert desk.at.session.source.look == Look((3, 2, 1), "0,100")
+    desk.at.choose_look((), "")
+    assert look_of(frames[0]) == Look((1, 2, 3), "none")
+    dialog.deleteLater()
