@@ -80,10 +80,6 @@ class Attention(nn.Module):
         result: Tensor = self.proj(attended)
         return result
 
-    def _to_heads(self, x: Tensor) -> Tensor:
-        """[B, H, W, C] to [B, n, T, C/n]."""
-        return torch.unflatten(x.flatten(1, 2), 2, (self.num_heads, -1)).transpose(1, 2)
-
     def _relative_positions(self, q: Tensor, grid: torch.Size) -> tuple[Tensor, Tensor]:
         """Bias of each query for the keys' rows [B, n, T, H] and for their columns [B, n, T, W]."""
         height, width = grid
