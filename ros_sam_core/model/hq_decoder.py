@@ -81,15 +81,26 @@ class SamDecoder(MaskDecoder):  # type: ignore[misc]
         heads = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
         return torch.einsum("nkc,nchw->nkhw", torch.stack(heads, dim=1), upscaled)
 
+    def output_tokens(self) -> Tensor:
+        """Return the tokens that go before a prompt's: `[T, D]`."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
+    def attend(self, embedding: Tensor, pe: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the transformer on the output tokens and a prompt's; see `run_transformer`."""
+        tokens = torch.cat([self.output_tokens().expand(sparse.shape[0], -1, -1), sparse], dim=1)
+        return self.run_transformer(tokens, embedding, pe, dense)
+
+    def sketch(self, embedding: Tensor, pe: Tensor, sparse: Tensor, dense: Tensor) -> DecoderOutput:
+        """Predict the masks of SAM's head alone, which is the cheap part of the work."""
+        tokens, upscaled = self.attend(embedding, pe, sparse, dense)
+        masks = self.sam_masks(tokens[:, 1 : 1 + self.num_mask_tokens], upscaled)
+        return DecoderOutput(None, masks, self.iou_prediction_head(tokens[:, 0]))
+
     def decode(
         self, embedding: Tensor, early: tuple[Tensor, ...], pe: Tensor, sparse: Tensor, dense: Tensor
     ) -> DecoderOutput:
         """Predict the masks of N prompts: sparse `[N, P, D]` and dense `[N, D, h, w]` embeddings."""
-        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([output.expand(sparse.shape[0], -1, -1), sparse], dim=1)
-        tokens, upscaled = self.run_transformer(tokens, embedding, pe, dense)
-        masks = self.sam_masks(tokens[:, 1 : 1 + self.num_mask_tokens], upscaled)
-        return DecoderOutput(None, masks, self.iou_prediction_head(tokens[:, 0]))
+        return self.sketch(embedding, pe, sparse, dense)
 
 
 class HqDecoder(SamDecoder):
@@ -111,6 +122,10 @@ class HqDecoder(SamDecoder):
             nn.Conv2d(dim // 4, dim // 8, 3, padding=1),
         )
 
+    def output_tokens(self) -> Tensor:
+        """Return SAM's tokens and the HQ token: `[T, D]`."""
+        return torch.cat([super().output_tokens(), self.hf_token.weight])
+
     def hq_feature(self, embedding: Tensor, early: tuple[Tensor, ...]) -> Tensor:
         """Add the final embedding and the early feature, both upscaled: `[B, D/8, 4h, 4w]`."""
         feature: Tensor = self.embedding_encoder(embedding) + self.compress_vit_feat(early[-1])
@@ -126,9 +141,7 @@ class HqDecoder(SamDecoder):
         self, embedding: Tensor, early: tuple[Tensor, ...], pe: Tensor, sparse: Tensor, dense: Tensor
     ) -> DecoderOutput:
         """Predict the masks of N prompts with both heads."""
-        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight, self.hf_token.weight])
-        tokens = torch.cat([output.expand(sparse.shape[0], -1, -1), sparse], dim=1)
-        tokens, upscaled = self.run_transformer(tokens, embedding, pe, dense)
+        tokens, upscaled = self.attend(embedding, pe, sparse, dense)
         masks = self.sam_masks(tokens[:, 1 : 1 + self.num_mask_tokens], upscaled)
         fused = self.fuse(upscaled, self.hq_feature(embedding, early), early)
         head = self.hf_mlp(tokens[:, 1 + self.num_mask_tokens])

@@ -175,16 +175,30 @@ class RosSam(nn.Module):
 
     def decode_all(self, embedding: Embedding, prompts: PromptBatch) -> DecoderOutput:
         """Decode every head and every mask token; what training sees."""
-        if len(prompts) % len(embedding.final):
-            raise ModelInputInvalid(
-                f"{len(prompts)} prompts cannot be shared by {len(embedding.final)} images"
-            )
+        _require_shares(embedding, prompts)
         sparse, dense = self.prompt_encoder.embed(prompts)
         pe = self.prompt_encoder.get_dense_pe()
         return self.mask_decoder.decode(embedding.final, embedding.early, pe, sparse, dense)
+
+    def sketch(self, embedding: Embedding, prompts: PromptBatch) -> DecoderOutput:
+        """Decode SAM's head alone: coarser masks `[N, 4, s, s]` at a fraction of the work of `decode`.
+
+        The predicted IoU is the same as that of `decode_all`.
+        """
+        _require_shares(embedding, prompts)
+        sparse, dense = self.prompt_encoder.embed(prompts)
+        pe = self.prompt_encoder.get_dense_pe()
+        output: DecoderOutput = self.mask_decoder.sketch(embedding.final, pe, sparse, dense)
+        return output
 
     def decode(self, embedding: Embedding, prompts: PromptBatch, *, multimask: bool = False) -> Decoded:
         """Decode prompts on an embedding; `multimask` gives SAM's three masks in place of its single one."""
         output = self.decode_all(embedding, prompts)
         kept = slice(1, None) if multimask else slice(0, 1)
         return Decoded(output.hq, output.sam[:, kept], output.iou[:, kept])
+
+
+def _require_shares(embedding: Embedding, prompts: PromptBatch) -> None:
+    """Raise where prompts cannot be shared out evenly among images."""
+    if len(prompts) % len(embedding.final):
+        raise ModelInputInvalid(f"{len(prompts)} prompts cannot be shared by {len(embedding.final)} images")

@@ -22,6 +22,9 @@ from ros_sam_core.predict.crop import Crop, read_crop
 ENCODE_BATCH = 8
 """Crops of a small model encoded at once; larger inputs go one by one."""
 
+SKETCH_BATCH = 32
+"""Points of one crop that are sketched at once."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -119,15 +122,21 @@ class Predictor:
         step = ENCODE_BATCH if self.input_px < 512 else 1
         for start in range(0, len(missing), step):
             some = missing[start : start + step]
-            batch = self.model.encode(torch.cat([self._image(frame, crop) for crop in some]))
-            self.encoded += len(some)
-            for i, crop in enumerate(some):
-                one = to_half(Embedding(batch.final[i : i + 1], tuple(e[i : i + 1] for e in batch.early)))
+            for crop, one in zip(some, self._encode(frame, some), strict=True):
                 self.cache.put(keys[crop], one)
                 done[crop] = one
         if len(self._places) > 2 * len(self.cache) + 1024:
             self._places = {key: place for key, place in self._places.items() if key in self.cache}
         return done
+
+    def _encode(self, frame: Frame, crops: Sequence[Crop]) -> list[Embedding]:
+        """Encode crops together."""
+        batch = self.model.encode(torch.cat([self._image(frame, crop) for crop in crops]))
+        self.encoded += len(crops)
+        return [
+            to_half(Embedding(batch.final[i : i + 1], tuple(e[i : i + 1] for e in batch.early)))
+            for i in range(len(crops))
+        ]
 
     def encoded_crops(self, frame: Frame) -> list[Crop]:
         """Return the crops of a frame whose embeddings are in memory, so that they need not be encoded."""
@@ -151,6 +160,33 @@ class Predictor:
                 for i, mask, score in zip(some, logits, iou, strict=True):
                     looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
         return [look for look in looks if look is not None]
+
+    @torch.inference_mode()
+    def sketch(
+        self, frame: Frame, crop: Crop, xy: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Look at many points of one crop by SAM's head alone: coarser masks, at a fraction of the work.
+
+        Args:
+            frame: The image.
+            crop: Encoded once for all points; the embedding is not kept, for a scan of a scene would drive
+                all others out of the cache.
+            xy: `[N, 2]` frame pixels, one click each.
+
+        Returns:
+            Logits `[N, K, s, s]` of each click's K masks over the crop, and their predicted IoU `[N, K]`.
+        """
+        (embedding,) = self._encode(frame, [crop])
+        device = self.model.pixel_mean.device
+        final = Embedding(embedding.final.to(device).float(), ())
+        points = torch.from_numpy(crop.to_model(xy, self.input_px)).float().to(device)[:, None]
+        labels = torch.ones(points.shape[:2], dtype=torch.long, device=device)
+        parts = []
+        for start in range(0, len(points), SKETCH_BATCH):
+            some = slice(start, start + SKETCH_BATCH)
+            parts.append(self.model.sketch(final, PromptBatch(points=points[some], labels=labels[some])))
+        logits, iou = torch.cat([p.sam for p in parts]), torch.cat([p.iou for p in parts])
+        return logits.float().cpu().numpy(), iou.float().clamp(0, 1).cpu().numpy()
 
     @torch.inference_mode()
     def _decode(
