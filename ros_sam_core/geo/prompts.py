@@ -16,8 +16,8 @@ from ros_sam_core.geo.grid import Grid
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
-OUTLINE_STEPS = 21
-"""Points along each side of a box that follow it through a change of CRS."""
+OUTLINE_STEPS = 84
+"""Points around a box that follow it through a change of CRS; a multiple of 4."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,10 @@ class Prompt(PixelPrompt):
 def to_pixels(prompt: Prompt, grid: Grid) -> PixelPrompt:
     """Return a prompt in the pixels of a grid.
 
-    A box becomes the bounds, in pixels, of its own outline: in a rotated grid or another CRS it grows to hold
-    all of it. It may reach beyond the raster. Longitudes that differ by full turns are the same.
+    A box that is turned on its way, by a rotated grid or another CRS, becomes the bounds, in pixels, of the
+    ellipse that touches its sides. Those of its corners would hold much beside the object, for no object
+    fills the corners at every angle. It may reach beyond the raster. Longitudes that differ by full turns
+    are the same.
 
     Raises:
         PromptCrsMismatch: if the prompt has a CRS and the grid has none, or one cannot become the other.
@@ -104,7 +106,9 @@ def to_pixels(prompt: Prompt, grid: Grid) -> PixelPrompt:
     points = _to_grid(prompt, np.array(prompt.points).reshape(-1, 2), grid, as_line=False)
     box = None
     if prompt.box is not None:
-        outline = _to_grid(prompt, _outline(prompt.box), grid, as_line=True)
+        turned = prompt.crs not in (None, grid.crs) or not grid.transform.is_rectilinear
+        around = _ellipse(prompt.box) if turned else _sides(prompt.box)
+        outline = _to_grid(prompt, around, grid, as_line=True)
         box = (*outline.min(axis=0).tolist(), *outline.max(axis=0).tolist())
         if box[2] <= 0 or box[3] <= 0 or box[0] >= grid.width or box[1] >= grid.height:
             raise PromptOutsideRaster(_beside(prompt, f"box {_text(prompt.box)}", outline.mean(axis=0), grid))
@@ -140,11 +144,19 @@ def _to_grid(prompt: Prompt, xy: NDArray[np.float64], grid: Grid, as_line: bool)
     return grid.map_to_pixel(xy)
 
 
-def _outline(box: Box) -> NDArray[np.float64]:
-    """Return points along the outline of a box, ``[4 * OUTLINE_STEPS, 2]``, in order."""
+def _sides(box: Box) -> NDArray[np.float64]:
+    """Return points along the sides of a box, ``[OUTLINE_STEPS, 2]``, in order."""
     xmin, ymin, xmax, ymax = box
     corners = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax), (xmin, ymin)]
-    return np.concatenate([np.linspace(start, end, OUTLINE_STEPS) for start, end in pairwise(corners)])
+    sides = [np.linspace(start, end, OUTLINE_STEPS // 4) for start, end in pairwise(corners)]
+    return np.concatenate(sides)
+
+
+def _ellipse(box: Box) -> NDArray[np.float64]:
+    """Return points along the ellipse in a box, ``[OUTLINE_STEPS, 2]``, in order; four lie on its sides."""
+    angles = np.arange(OUTLINE_STEPS) * (2 * np.pi / OUTLINE_STEPS)
+    low, high = np.array(box).reshape(2, 2)
+    return (low + high) / 2 + np.column_stack([np.cos(angles), np.sin(angles)]) * ((high - low) / 2)
 
 
 def _ordered(box: Iterable[float]) -> Box:

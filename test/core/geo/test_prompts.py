@@ -46,23 +46,32 @@ def test_a_box_turns_over_with_the_rows() -> None:
     assert to_pixels(Prompt("a", box=up, crs=UTM), SOUTH_UP).box == pytest.approx((20, 120, 40, 200))
 
 
-def test_a_box_on_a_rotated_grid_holds_all_of_it() -> None:
+def test_a_box_on_a_rotated_grid_holds_the_ellipse_in_it() -> None:
     x, y = ROTATED.pixel_to_map([(400, 500)])[0]
     box = to_pixels(Prompt("a", box=(x - 10, y - 5, x + 10, y + 5)), ROTATED).box
-    wide, high = 2 * (10 * COS + 5 * SIN), 2 * (10 * SIN + 5 * COS)
-    assert box == pytest.approx((400 - wide, 500 - high, 400 + wide, 500 + high))
+    wide, high = 2 * np.hypot(10 * COS, 5 * SIN), 2 * np.hypot(10 * SIN, 5 * COS)
+    assert box == pytest.approx((400 - wide, 500 - high, 400 + wide, 500 + high), abs=0.05)
+    one = to_pixels(Prompt("a", box=(x - 10, y - 10, x + 10, y + 10)), ROTATED).box
+    assert one == pytest.approx((380, 480, 420, 520)), "a square grows at no angle"
 
 
-def test_a_box_in_another_crs_holds_its_curved_sides() -> None:
+def test_a_box_in_another_crs_holds_the_curved_ellipse_in_it() -> None:
     europe = CRS.from_user_input("+proj=laea +lat_0=52 +lon_0=10")
     world = Grid((1000, 1000), Affine(6000, 0, -3e6, 0, -6000, 3e6), europe)
     box = to_pixels(Prompt("a", box=(-10, 60, 30, 65), crs=WGS84), world).box
-    lon, lat = np.meshgrid(np.linspace(-10, 30, 2001), [60, 65])
-    x, y = Transformer.from_crs(WGS84, world.crs, always_xy=True).transform(lon.ravel(), lat.ravel())
+    angle = np.linspace(0, 2 * np.pi, 4001)
+    lon, lat = 10 + 20 * np.cos(angle), 62.5 + 2.5 * np.sin(angle)
+    x, y = Transformer.from_crs(WGS84, world.crs, always_xy=True).transform(lon, lat)
     dense = world.map_to_pixel(np.column_stack([x, y]))
     assert box == pytest.approx((*dense.min(0), *dense.max(0)), abs=0.1)
-    corners = world.map_to_pixel(np.column_stack([x, y])[[0, 2000, 2001, 4001]])
-    assert corners[:, 1].max() < box[3] - 5, "the corners alone would cut the object off"
+
+
+def test_a_box_in_another_crs_that_does_not_turn_it_keeps_its_sides() -> None:
+    mercator = Grid((1000, 1000), Affine(1, 0, 1_000_000, 0, -1, 6_000_000), CRS.from_epsg(3857))
+    back = Transformer.from_crs(mercator.crs, WGS84, always_xy=True)
+    corners = back.transform(*mercator.pixel_to_map([(100, 200), (130, 260)]).T)
+    box = tuple(np.transpose(corners).ravel())
+    assert to_pixels(Prompt("a", box=box, crs=WGS84), mercator).box == pytest.approx((100, 200, 130, 260))
 
 
 def test_without_georeference_prompts_are_pixels() -> None:
