@@ -2,14 +2,17 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import geopandas
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyogrio
 import shapely
-from geopandas import GeoDataFrame
+from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, GeometryError
 from pyproj import CRS
 from shapely.errors import GEOSException
@@ -23,6 +26,7 @@ from ros_sam_core.errors import (
     PromptSkipped,
 )
 from ros_sam_core.geo.crs import parse_crs
+from ros_sam_core.geo.prompt_table import PromptTable
 from ros_sam_core.geo.prompts import Prompt
 
 RASTER_CRS = "raster"
@@ -30,14 +34,39 @@ RASTER_CRS = "raster"
 
 ID_COLUMNS = ("prompt_id", "id", "name")
 
+ROWS = 20_000
+"""Rows of a file that are read at once."""
+
+_KINDS = {
+    int(kind): name
+    for kind, name in zip(
+        shapely.GeometryType,
+        (
+            "Missing", "Point", "LineString", "LinearRing", "Polygon", "MultiPoint", "MultiLineString",
+            "MultiPolygon", "GeometryCollection",
+        ),
+        strict=True,
+    )
+}  # fmt: skip
+
 Path = str | os.PathLike[str]
 
 
 def read_boxes(path: Path, crs: CRS | str | None = None, layer: str | None = None) -> list[Prompt]:
+    """Read one box for each polygon of a vector file; see `read_box_table`, which takes less memory."""
+    return list(read_box_table(path, crs, layer))
+
+
+def read_points(path: Path, crs: CRS | str | None = None, layer: str | None = None) -> list[Prompt]:
+    """Read the clicks of a vector file; see `read_point_table`, which takes less memory."""
+    return list(read_point_table(path, crs, layer))
+
+
+def read_box_table(path: Path, crs: CRS | str | None = None, layer: str | None = None) -> PromptTable:
     """Read one box for each polygon of a vector file: its bounds, in the CRS of the file.
 
     A prompt's id is its `prompt_id`, else `id`, else `name`, where every row has one and all differ; else the
-    number of its row, from 0. A row without geometry is left out with a `PromptSkipped` warning.
+    number of its row, counted from 0. Rows without a geometry are left out with a warning.
 
     Args:
         path: any vector file that GDAL reads.
@@ -53,14 +82,17 @@ def read_boxes(path: Path, crs: CRS | str | None = None, layer: str | None = Non
         PromptInvalid: if a polygon has no width or height.
         CrsUnknown: if pyproj does not know `crs`.
     """
-    table, crs = _read(path, crs, layer, {"Polygon", "MultiPolygon"}, "boxes are polygons")
-    return [
-        Prompt(name, box=tuple(geometry.bounds), crs=crs)
-        for name, geometry in zip(_ids(table), table.geometry, strict=True)
-    ]
+    rows, crs = _read(path, crs, layer, {"Polygon", "MultiPolygon"}, "boxes are polygons")
+    boxes = rows.xy.reshape(-1, 4)
+    table = PromptTable.of(_ids(rows.table), crs, boxes=boxes)
+    wrong = ~((boxes[:, :2] < boxes[:, 2:]).all(axis=1) & np.isfinite(boxes).all(axis=1))
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        Prompt(table.ids[number].as_py(), box=tuple(boxes[number]), crs=crs)
+    return table
 
 
-def read_points(path: Path, crs: CRS | str | None = None, layer: str | None = None) -> list[Prompt]:
+def read_point_table(path: Path, crs: CRS | str | None = None, layer: str | None = None) -> PromptTable:
     """Read the clicks of a vector file.
 
     Rows with the same value of the attribute `object` are clicks on one object, and that value is the
@@ -82,73 +114,139 @@ def read_points(path: Path, crs: CRS | str | None = None, layer: str | None = No
         PromptInvalid: if an object has no click on it.
         CrsUnknown: if pyproj does not know `crs`.
     """
-    table, crs = _read(path, crs, layer, {"Point", "MultiPoint"}, "clicks are points")
-    clicks: dict[str, tuple[list[tuple[float, float]], list[int]]] = {}
-    rows = zip(_objects(table, path), _labels(table, path), table.geometry, strict=True)
-    for name, label, geometry in rows:
-        points, labels = clicks.setdefault(name, ([], []))
-        for x, y in shapely.get_coordinates(geometry):
-            points.append((float(x), float(y)))
-            labels.append(label)
-    return [Prompt(name, tuple(points), tuple(labels), crs=crs) for name, (points, labels) in clicks.items()]
+    rows, crs = _read(path, crs, layer, {"Point", "MultiPoint"}, "clicks are points")
+    labels = np.repeat(_labels(rows.table, path), rows.counts)
+    objects, names = pd.factorize(np.array(_objects(rows.table, path), dtype=object))
+    owner = np.repeat(objects, rows.counts)
+    order = np.argsort(owner, kind="stable")
+    counts = np.bincount(owner, minlength=len(names))
+    table = PromptTable.of(list(names), crs, points=rows.xy[order], labels=labels[order], counts=counts)
+    wrong = np.bincount(owner, labels, minlength=len(names)) == 0
+    wrong[owner[~np.isfinite(rows.xy).all(axis=1)]] = True
+    if wrong.any():
+        table[int(np.argmax(wrong))]
+    return table
+
+
+@dataclass
+class _Rows:
+    """What is kept of the rows of a file.
+
+    Args:
+        table: the attributes that matter, indexed by row number.
+        kinds: of the geometries.
+        xy: bounds ``[N, 4]``, or the coordinates of points ``[M, 2]``.
+        counts: coordinates of each row.
+    """
+
+    table: pd.DataFrame
+    kinds: NDArray[np.int8]
+    xy: NDArray[np.float64]
+    counts: NDArray[np.int64]
 
 
 def _read(
     path: Path, crs: CRS | str | None, layer: str | None, kinds: set[str], rule: str
-) -> tuple[GeoDataFrame, CRS | None]:
+) -> tuple[_Rows, CRS | None]:
     """Read the rows that have a geometry, indexed by row number, and their CRS."""
-    table = _table(os.fspath(path), layer)
-    named = _ids(table)
-    missing = table.geometry.isna() | table.geometry.is_empty
+    points = "Point" in kinds
+    try:
+        chunks, file_crs = _chunks(os.fspath(path), layer)
+        parts = [_reduced(table, shapes, points) for table, shapes in chunks]
+    except (
+        DataSourceError,
+        DataLayerError,
+        GeometryError,
+        GEOSException,
+        pa.ArrowException,
+    ) as error:
+        raise PromptFileUnreadable(f"{path} cannot be read as a vector file: {error}") from error
+    if not parts:
+        raise PromptFileEmpty(f"{path} holds no geometry, so there is nothing to outline")
+    rows = _Rows(
+        pd.concat([part.table for part in parts], ignore_index=True),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("kinds", "xy", "counts")),
+    )
+    named = _ids(rows.table)
+    missing = rows.kinds < 0
     for row in np.flatnonzero(missing):
-        warnings.warn(f"{path}: prompt {named[row]} has no geometry; left out", PromptSkipped, stacklevel=3)
-    for name, kind in zip(named, table.geom_type, strict=True):
-        if isinstance(kind, str) and kind not in kinds:
-            raise PromptFileInvalid(f"{path}: prompt {name} is a {kind}, but {rule}")
+        warnings.warn(f"{path}: prompt {named[row]} has no geometry; left out", PromptSkipped, stacklevel=4)
+    allowed = [int(shapely.GeometryType[kind.upper()]) for kind in kinds]
+    for row in np.flatnonzero(~missing & ~np.isin(rows.kinds, allowed))[:1]:
+        kind = _KINDS[int(rows.kinds[row])]
+        raise PromptFileInvalid(f"{path}: prompt {named[row]} is a {kind}, but {rule}")
     if missing.all():
         raise PromptFileEmpty(f"{path} holds no geometry, so there is nothing to outline")
-    known = table.crs if crs is None else crs
+    known = file_crs if crs is None else crs
     if known is None:
         raise PromptFileWithoutCrs(
             f"{path} has no CRS; name it (such as EPSG:4326), or {RASTER_CRS!r} for the raster's own"
         )
     own = isinstance(known, str) and known == RASTER_CRS
-    return table[~missing], None if own else parse_crs(known)
+    xy = rows.xy if points else rows.xy[~missing]
+    kept = _Rows(rows.table[~missing], rows.kinds[~missing], xy, rows.counts[~missing])
+    return kept, None if own else parse_crs(known)
 
 
-def _table(path: str, layer: str | None) -> GeoDataFrame:
-    """Read all rows of the one layer that has geometries."""
+def _reduced(table: pd.DataFrame, shapes: NDArray[np.object_], points: bool) -> _Rows:
+    """Keep of some rows what prompts are made of."""
+    kinds = shapely.get_type_id(shapes)
+    kinds[shapely.is_empty(shapes)] = -1
+    xy = shapely.get_coordinates(shapes) if points else shapely.bounds(shapes)
+    return _Rows(table, kinds.astype(np.int8), xy, shapely.get_num_coordinates(shapes).astype(np.int64))
+
+
+_Chunks = Iterator[tuple[pd.DataFrame, NDArray[np.object_]]]
+
+
+def _chunks(path: str, layer: str | None) -> tuple[_Chunks, Any]:
+    """Return the rows of the one layer that has geometries, some at a time, and its CRS."""
     if not os.path.exists(path) and "://" not in path and not path.startswith("/vsi"):
         raise PromptFileNotFound(f"{path}: no such file of prompts; check the path")
     if path.lower().endswith((".parquet", ".geoparquet")):
         return _parquet(path)
-    try:
-        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
-        if layer is None and len(layers) != 1:
-            names = ", ".join(layers) or "none"
-            raise PromptFileInvalid(f"{path}: layers with geometries: {names}; there must be one, or name it")
-        return pyogrio.read_dataframe(path, layer=layers[0] if layer is None else layer)
-    except (DataSourceError, DataLayerError, GeometryError, GEOSException) as error:
-        raise PromptFileUnreadable(f"{path} cannot be read as a vector file: {error}") from error
+    layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if layer is None and len(layers) != 1:
+        names = ", ".join(layers) or "none"
+        raise PromptFileInvalid(f"{path}: layers with geometries: {names}; there must be one, or name it")
+    chosen = layers[0] if layer is None else layer
+    info = pyogrio.read_info(path, layer=chosen)
+    return _stream(path, chosen, [name for name in info["fields"] if _matters(name)]), info["crs"]
 
 
-def _parquet(path: str) -> GeoDataFrame:
-    """Read all rows of a GeoParquet file, which GDAL reads only where it was built to."""
+def _stream(path: str, layer: str, columns: list[str]) -> _Chunks:
+    opened = pyogrio.open_arrow(path, layer=layer, columns=columns, batch_size=ROWS, use_pyarrow=True)
+    with opened as (meta, stream):
+        geometry = meta["geometry_name"] or "wkb_geometry"
+        for batch in stream:
+            table = batch.select(columns).to_pandas()
+            table.index = range(batch.num_rows)
+            yield table, shapely.from_wkb(batch.column(geometry).to_numpy(zero_copy_only=False))
+
+
+def _parquet(path: str) -> tuple[_Chunks, Any]:
+    """Do the same for a GeoParquet file, which GDAL reads only where it was built to."""
     try:
-        return geopandas.read_parquet(path).reset_index(drop=True)
+        table = geopandas.read_parquet(path).reset_index(drop=True)
     except (ValueError, OSError) as error:
         raise PromptFileUnreadable(f"{path} cannot be read as a GeoParquet file: {error}") from error
+    columns = [name for name in table.columns if _matters(name) and name != table.geometry.name]
+    return iter([(pd.DataFrame(table[columns]), table.geometry.to_numpy())]), table.crs
 
 
-def _column(table: GeoDataFrame, name: str) -> pd.Series | None:
+def _matters(name: Any) -> bool:
+    return str(name).lower() in (*ID_COLUMNS, "object", "label")
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series | None:
     """Return the attribute of this name, whatever its case."""
     for column in table.columns:
-        if str(column).lower() == name and column != table.geometry.name:
+        if str(column).lower() == name:
             return table[column]
     return None
 
 
-def _ids(table: GeoDataFrame) -> list[str]:
+def _ids(table: pd.DataFrame) -> list[str]:
     """Return the ids that the rows bring along, if they tell the rows apart; else row numbers."""
     for name in ID_COLUMNS:
         column = _column(table, name)
@@ -164,7 +262,7 @@ def _name(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _labels(table: GeoDataFrame, path: Path) -> list[int]:
+def _labels(table: pd.DataFrame, path: Path) -> list[int]:
     """Return 0 or 1 for each row."""
     column = _column(table, "label")
     if column is None:
@@ -176,7 +274,7 @@ def _labels(table: GeoDataFrame, path: Path) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def _objects(table: GeoDataFrame, path: Path) -> list[str]:
+def _objects(table: pd.DataFrame, path: Path) -> list[str]:
     """Return the object that each row belongs to."""
     column = _column(table, "object")
     if column is None:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS
 
 from ros_sam_core.errors import CrsTransformFailed, PromptCrsMismatch, PromptInvalid, PromptOutsideRaster
@@ -103,60 +102,91 @@ def to_pixels(prompt: Prompt, grid: Grid) -> PixelPrompt:
         PromptCrsMismatch: if the prompt has a CRS and the grid has none, or one cannot become the other.
         PromptOutsideRaster: if a point or all of the box lies beside the raster.
     """
-    points = _to_grid(prompt, np.array(prompt.points).reshape(-1, 2), grid, as_line=False)
-    box = None
-    if prompt.box is not None:
-        turned = prompt.crs not in (None, grid.crs) or not grid.transform.is_rectilinear
-        around = _ellipse(prompt.box) if turned else _sides(prompt.box)
-        outline = _to_grid(prompt, around, grid, as_line=True)
-        box = (*outline.min(axis=0).tolist(), *outline.max(axis=0).tolist())
-        if box[2] <= 0 or box[3] <= 0 or box[0] >= grid.width or box[1] >= grid.height:
-            raise PromptOutsideRaster(_beside(prompt, f"box {_text(prompt.box)}", outline.mean(axis=0), grid))
+    try:
+        points = _points_to_grid(np.array(prompt.points).reshape(-1, 2), prompt.crs, grid)
+        box = None if prompt.box is None else boxes_to_pixels([prompt.box], prompt.crs, grid)[0]
+    except CrsTransformFailed as error:
+        raise PromptCrsMismatch(f"prompt {prompt.id}: {error}") from error
+    if box is not None and not (box[2] > 0 and box[3] > 0 and box[0] < grid.width and box[1] < grid.height):
+        what = f"box {_text(prompt.box or ())}"
+        raise PromptOutsideRaster(_beside(prompt, what, (box[:2] + box[2:]) / 2, grid))
     outside = ~grid.contains_pixels(points)
     if outside.any():
         first = int(np.argmax(outside))
         what = f"point {_text(prompt.points[first])}"
         raise PromptOutsideRaster(_beside(prompt, what, points[first], grid))
-    return PixelPrompt(prompt.id, tuple(map(tuple, points.tolist())), prompt.labels, box)
+    placed = None if box is None else tuple(box.tolist())
+    return PixelPrompt(prompt.id, tuple(map(tuple, points.tolist())), prompt.labels, placed)
 
 
-def _to_grid(prompt: Prompt, xy: NDArray[np.float64], grid: Grid, as_line: bool) -> NDArray[np.float64]:
-    """Return pixel coordinates of map coordinates in the prompt's CRS."""
-    if prompt.crs is not None:
-        if grid.crs is None:
-            raise PromptCrsMismatch(
-                f"prompt {prompt.id} is in {crs_name(prompt.crs)} and the raster has no CRS; "
-                "georeference the raster, or give the prompt in its pixels (x right, y down)"
-            )
-        try:
-            xy = transform_xy(xy, prompt.crs, grid.crs)
-        except CrsTransformFailed as error:
-            raise PromptCrsMismatch(f"prompt {prompt.id}: {error}") from error
+def boxes_to_pixels(boxes: ArrayLike, crs: CRS | None, grid: Grid) -> NDArray[np.float64]:
+    """Return boxes in the pixels of a grid, see `to_pixels`.
+
+    Args:
+        boxes: ``[N, 4]`` xmin, ymin, xmax, ymax.
+        crs: of the boxes; None means the grid's own, or its pixels.
+        grid: of the frame.
+
+    Returns:
+        float64 ``[N, 4]``; a box may lie beside the grid.
+
+    Raises:
+        CrsTransformFailed: if the grid has no CRS and the boxes have one, or one cannot become the other.
+    """
+    given = np.asarray(boxes, dtype=np.float64).reshape(-1, 1, 4)
+    low, high = given[..., :2], given[..., 2:]
+    turned = not grid.transform.is_rectilinear or not _same(crs, grid.crs)
+    share = _ELLIPSE if turned else _SIDES
+    around = low * ((1 - share) / 2) + high * ((1 + share) / 2)
+    xy = _to_grid_crs(around.reshape(-1, 2), crs, grid).reshape(around.shape)
     turn = full_turn(grid.crs)
-    if turn is not None and len(xy):
-        xy = xy.copy()
-        middle = float(grid.pixel_to_map([(grid.width / 2, grid.height / 2)])[0, 0])
-        centre: Any = xy[:, 0]
-        if as_line:
-            xy[:, 0] = np.unwrap(xy[:, 0], period=turn)
-            centre = (xy[:, 0].min() + xy[:, 0].max()) / 2
-        xy[:, 0] += turn * np.round((middle - centre) / turn)
+    if turn is not None:
+        xy[..., 0] = np.unwrap(xy[..., 0], period=turn, axis=1)
+        centre = (xy[..., 0].min(axis=1) + xy[..., 0].max(axis=1)) / 2
+        xy[..., 0] += turn * np.round((_middle(grid) - centre[:, None]) / turn)
+    pixels = grid.map_to_pixel(xy.reshape(-1, 2)).reshape(xy.shape)
+    return np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
+
+
+def _points_to_grid(xy: NDArray[np.float64], crs: CRS | None, grid: Grid) -> NDArray[np.float64]:
+    """Return pixel coordinates of points; of equal longitudes the one nearest to the grid's middle counts."""
+    xy = _to_grid_crs(xy, crs, grid)
+    turn = full_turn(grid.crs)
+    if turn is not None:
+        xy[:, 0] += turn * np.round((_middle(grid) - xy[:, 0]) / turn)
     return grid.map_to_pixel(xy)
 
 
-def _sides(box: Box) -> NDArray[np.float64]:
-    """Return points along the sides of a box, ``[OUTLINE_STEPS, 2]``, in order."""
-    xmin, ymin, xmax, ymax = box
-    corners = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax), (xmin, ymin)]
+def _to_grid_crs(xy: NDArray[np.float64], crs: CRS | None, grid: Grid) -> NDArray[np.float64]:
+    """Return coordinates in the CRS of a grid, as a copy."""
+    if crs is None:
+        return xy.copy()
+    if grid.crs is None:
+        raise CrsTransformFailed(
+            f"it is in {crs_name(crs)} and the raster has no CRS; "
+            "georeference the raster, or give the prompt in its pixels (x right, y down)"
+        )
+    return transform_xy(xy, crs, grid.crs)
+
+
+def _same(crs: CRS | None, other: CRS | None) -> bool:
+    """Say whether coordinates stay what they are; comparing CRS objects takes long."""
+    return crs is None or crs is other or crs == other
+
+
+def _middle(grid: Grid) -> float:
+    """Return x of the grid's middle on the map."""
+    return float(grid.pixel_to_map([(grid.width / 2, grid.height / 2)])[0, 0])
+
+
+def _around(corners: list[tuple[int, int]]) -> NDArray[np.float64]:
     sides = [np.linspace(start, end, OUTLINE_STEPS // 4) for start, end in pairwise(corners)]
     return np.concatenate(sides)
 
 
-def _ellipse(box: Box) -> NDArray[np.float64]:
-    """Return points along the ellipse in a box, ``[OUTLINE_STEPS, 2]``, in order; four lie on its sides."""
-    angles = np.arange(OUTLINE_STEPS) * (2 * np.pi / OUTLINE_STEPS)
-    low, high = np.array(box).reshape(2, 2)
-    return (low + high) / 2 + np.column_stack([np.cos(angles), np.sin(angles)]) * ((high - low) / 2)
+_ANGLES = np.arange(OUTLINE_STEPS) * (2 * np.pi / OUTLINE_STEPS)
+_ELLIPSE = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+_SIDES = _around([(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)])
 
 
 def _ordered(box: Iterable[float]) -> Box:
