@@ -184,6 +184,17 @@ class CheckpointNotSaved(RosSamError, OSError):
     """The checkpoint cannot be written, or its weights cannot be held by the chosen precision."""
 
 
+class AdapterInvalid(RosSamError, ValueError):
+    """A LoRA adapter's folder is incomplete, or its base weights are missing or others."""
+
+
+# Training
+
+
+class LossNotFinite(RosSamError, ArithmeticError):
+    """A training step gave a loss or a gradient that is no number."""
+
+
 # Model zoo
 
 

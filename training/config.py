@@ -1,16 +1,10 @@
-"""The configuration of a training run: documented fields, read from TOML, all mistakes reported at once."""
+"""The configuration of a training run: documented fields; `training.configfile` reads them from a file."""
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.config import ModelConfig, tiny_config
 from training.crops import CropJitter
 
@@ -21,20 +15,38 @@ class DataConfig:
 
     Attributes:
         coco: COCO instances files; images lie in `images/` beside each.
-        aside: Share of their images set aside; every choice is made on these, never on val.
+        classes: Train on objects of these classes alone; empty takes all.
+        aside: Share of the labelled images set aside; every choice is made on these, never on val.
         procedural: Number of procedural scenes.
         procedural_share: Share of samples drawn from procedural scenes.
+        cache: Folder in which rendered scenes are kept; empty: `procedural/` beside the output folder.
         class_weight: Exponent by which rare classes are drawn more often: 0 draws every object alike, 1
             every class alike.
         workers: Data loader processes; the samples do not depend on it.
     """
 
     coco: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     aside: float = 0.08
     procedural: int = 0
     procedural_share: float = 0.0
+    cache: str = ""
     class_weight: float = 0.3
     workers: int = 1
+
+    def problems(self) -> list[str]:
+        """Return every mistake found, empty if there is none."""
+        found = [f"data.coco: {path} does not exist" for path in self.coco if not Path(path).is_file()]
+        if not self.coco and not self.procedural:
+            found.append("data has neither labelled images nor procedural scenes")
+        for name in ("aside", "procedural_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                found.append(f"data.{name} is {getattr(self, name)}; it is a share, 0 to 1")
+        if self.procedural_share and not self.procedural:
+            found.append("data.procedural_share is set, but data.procedural is 0 scenes")
+        if self.workers < 0:
+            found.append(f"data.workers is {self.workers}; it must be 0 or more")
+        return found
 
 
 @dataclass(frozen=True)
@@ -60,126 +72,180 @@ class LossConfig:
     iou: float = 1.0
     rounds: int = 3
 
+    def problems(self) -> list[str]:
+        """Return every mistake found, empty if there is none."""
+        found = []
+        for name in ("num_points", "rounds"):
+            if getattr(self, name) < 1:
+                found.append(f"loss.{name} is {getattr(self, name)}; it must be 1 or more")
+        for name in ("hq", "sam", "multimask", "iou"):
+            if getattr(self, name) < 0:
+                found.append(f"loss.{name} is {getattr(self, name)}; it must be 0 or more")
+        if not self.hq and not self.sam and not self.multimask:
+            found.append("loss.hq, loss.sam and loss.multimask are all 0; no mask would be trained")
+        return found
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """Which parts of the model learn; the rest stays as it is in the base weights.
+
+    Attributes:
+        encoder: "full": the whole image encoder; "lora": LoRA on q and v; "frozen": none of it, but for
+            the last block if `last_block` says so.
+        rank: LoRA's rank; the release takes 512.
+        last_block: Train the last transformer block in full, beside LoRA in the others.
+        prompt_encoder: Train the prompt encoder.
+        sam_decoder: Train SAM's own part of the mask decoder.
+        hq_decoder: Train the HQ head's layers.
+    """
+
+    encoder: str = "full"
+    rank: int = 512
+    last_block: bool = True
+    prompt_encoder: bool = True
+    sam_decoder: bool = True
+    hq_decoder: bool = True
+
+    def problems(self) -> list[str]:
+        """Return every mistake found, empty if there is none."""
+        found = []
+        if self.encoder not in ("full", "lora", "frozen"):
+            found.append(f"tune.encoder is {self.encoder!r}; use 'full', 'lora' or 'frozen'")
+        if self.rank < 1:
+            found.append(f"tune.rank is {self.rank}; it must be 1 or more")
+        parts = (self.last_block, self.prompt_encoder, self.sam_decoder, self.hq_decoder)
+        if self.encoder == "frozen" and not any(parts):
+            found.append("tune leaves nothing to train; set one of its fields to true")
+        return found
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """A training run.
 
     Attributes:
-        output: Folder of checkpoints and logs.
+        output: Folder of checkpoints, logs and the result.
+        base: Weights to start from: a name of `ros-sam models list`, or the path of a checkpoint of SAM,
+            HQ-SAM or this project. Empty starts from scratch.
         seed: Seed of everything random.
         steps: Optimiser steps in all.
-        batch: Crops a step.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Its weight decay, on matrices alone.
+        epochs: The same in passes over the images; replaces `steps` where it is more than 0.
+        batch: Images a step, over all processes and accumulated parts.
+        accumulate: Parts in which a process takes its share of a step, one after the other, to save memory.
+        lr: Peak learning rate of the mask decoder (Adam; AdamW with `weight_decay`).
+        lr_encoder: The same of the image encoder and the prompt encoder; 0 takes `lr`.
+        betas: Adam's decay of its two means.
+        eps: Adam's smallest divisor. Weights whose gradient is rounding noise move by it or not at all, so a
+            larger one makes runs on different machines more alike.
+        weight_decay: Weight decay, on matrices alone.
         warmup: Steps of linear warm-up.
-        decay: Share of the steps at the end over which the rate falls to zero; it is constant before.
-        ema: Decay of the averaged weights, which are the result.
-        clip: Largest gradient norm.
+        decay: Share of the steps at the end over which both rates fall to zero; they are constant before.
+        drop_every: Epochs after which `lr` is multiplied by `drop`, again and again; 0: never.
+        drop: See `drop_every`.
+        alternate: Update the decoder on even steps and the encoder on odd ones, as the release does.
+        ema: Decay of the averaged weights, which are the result; 0 takes the last weights.
+        clip: Largest gradient norm; 0 does not clip.
         precision: "bf16" or "no" (float32).
+        gradient_checkpointing: Recompute the encoder's blocks in the backward pass; saves memory, costs time.
         box_noise: Largest box noise, share of width and height.
-        save_every: Steps between checkpoints.
-        validate_every: Steps between validations on the images set aside.
+        save_every: Steps between checkpoints; 0: every epoch.
+        validate_every: Steps between validations on the images set aside; 0: every epoch.
+        log_every: Steps between lines of the log.
+        not_finite: What to do when a loss or a gradient is not finite: "stop", or "skip" the step and name
+            the samples. Ten skipped steps in a row stop too.
+        export: "merged": one `.safetensors` with everything; "adapter": a folder in peft's layout, to be used
+            beside the base weights; "both".
+        data: What is trained on.
+        loss: The terms of the loss.
+        tune: Which parts of the model learn.
+        jitter: How crops vary.
+        model: The architecture.
     """
 
     output: str
+    base: str = ""
     seed: int = 0
     steps: int = 1000
+    epochs: float = 0.0
     batch: int = 16
+    accumulate: int = 1
     lr: float = 5e-4
+    lr_encoder: float = 0.0
+    betas: tuple[float, ...] = (0.9, 0.98)
+    eps: float = 1e-8
     weight_decay: float = 0.05
     warmup: int = 200
     decay: float = 0.3
+    drop_every: float = 0.0
+    drop: float = 0.1
+    alternate: bool = False
     ema: float = 0.999
     clip: float = 1.0
     precision: str = "bf16"
+    gradient_checkpointing: bool = False
     box_noise: float = 0.2
     save_every: int = 250
     validate_every: int = 500
+    log_every: int = 50
+    not_finite: str = "stop"
+    export: str = "merged"
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     jitter: CropJitter = field(default_factory=CropJitter)
     model: ModelConfig = field(default_factory=tiny_config)
 
     def problems(self) -> list[str]:
         """Return every mistake found, empty if there is none."""
+        found = self._out_of_range()
+        for name, allowed in (
+            ("precision", ("bf16", "no")),
+            ("not_finite", ("stop", "skip")),
+            ("export", ("merged", "adapter", "both")),
+        ):
+            if getattr(self, name) not in allowed:
+                known = " or ".join(repr(value) for value in allowed)
+                found.append(f"{name} is {getattr(self, name)!r}; use {known}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            found.append(f"betas is {self.betas}; it is two numbers, at least 0 and less than 1")
+        if self.batch >= 1 and self.accumulate >= 1 and self.batch % self.accumulate:
+            found.append(f"batch is {self.batch}; it must be a multiple of accumulate, {self.accumulate}")
+        for part in (self.data, self.loss, self.tune):
+            found += part.problems()
+        return found + self._contradictions()
+
+    def _out_of_range(self) -> list[str]:
         found = []
-        for name in ("steps", "batch", "save_every", "validate_every"):
-            if getattr(self, name) < 1:
-                found.append(f"{name} is {getattr(self, name)}; it must be 1 or more")
-        for name in ("lr", "clip"):
+        for names, least in (
+            (("steps", "batch", "accumulate", "log_every"), 1),
+            (("save_every", "validate_every", "warmup", "epochs", "drop_every", "seed"), 0),
+            (("lr_encoder", "clip", "weight_decay", "box_noise"), 0),
+        ):
+            for name in names:
+                if getattr(self, name) < least:
+                    found.append(f"{name} is {getattr(self, name)}; it must be {least} or more")
+        for name in ("lr", "eps"):
             if getattr(self, name) <= 0:
                 found.append(f"{name} is {getattr(self, name)}; it must be more than 0")
         if not 0 <= self.decay <= 1:
             found.append(f"decay is {self.decay}; it is a share of the steps, 0 to 1")
         if not 0 <= self.ema < 1:
             found.append(f"ema is {self.ema}; it must be at least 0 and less than 1")
-        if self.precision not in ("bf16", "no"):
-            found.append(f"precision is {self.precision!r}; use 'bf16' or 'no'")
-        if not self.data.coco and not self.data.procedural:
-            found.append("data has neither coco files nor procedural scenes")
-        if not 0 <= self.data.procedural_share <= 1:
-            found.append(f"data.procedural_share is {self.data.procedural_share}; it is a share, 0 to 1")
-        if self.data.procedural_share and not self.data.procedural:
-            found.append("data.procedural_share is set, but data.procedural is 0 scenes")
-        found += [f"data.coco: {p} does not exist" for p in self.data.coco if not Path(p).is_file()]
-        if self.loss.rounds < 1:
-            found.append(f"loss.rounds is {self.loss.rounds}; it must be 1 or more")
+        if not 0 < self.drop <= 1:
+            found.append(f"drop is {self.drop}; it must be more than 0, and 1 at most")
         return found
 
-
-def _build(cls: type, values: dict[str, Any], where: str, problems: list[str]) -> Any:
-    """Build a dataclass from a table, naming unknown keys and wrong types instead of raising."""
-    hints = typing.get_type_hints(cls)
-    kept: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in hints:
-            known = ", ".join(hints)
-            problems.append(f"{where}{key} is no field; known: {known}")
-            continue
-        hint = hints[key]
-        if isinstance(hint, types.UnionType):
-            hint = next(h for h in typing.get_args(hint) if h is not type(None))
-        origin = typing.get_origin(hint)
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            value = _build(hint, value, f"{where}{key}.", problems)
-        elif origin is tuple and isinstance(value, list):
-            value = tuple(value)
-        elif hint is float and type(value) is int:
-            value = float(value)
-        elif isinstance(hint, type) and type(value) is not hint:
-            problems.append(f"{where}{key} is {value!r}; it must be {hint.__name__}")
-            continue
-        kept[key] = value
-    try:
-        return cls(**kept)
-    except (TypeError, ConfigInvalid) as error:
-        problems.append(f"{where or 'the file'}: {error}")
-        return None
-
-
-def load_config(path: Path, **overrides: Any) -> TrainConfig:
-    """Read a configuration from TOML.
-
-    Args:
-        path: The file. Its `[model]` table, if any, replaces fields of the bundled model's configuration.
-        overrides: Top-level fields that replace the file's, where they are not None.
-
-    Raises:
-        ConfigInvalid: The file cannot be read, or has mistakes; all of them are in the message.
-    """
-    try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigInvalid(f"{path} cannot be read as TOML: {error}") from error
-    values |= {key: value for key, value in overrides.items() if value is not None}
-    if "model" in values:
-        values["model"] = dataclasses.asdict(tiny_config()) | values["model"]
-    problems: list[str] = []
-    config = _build(TrainConfig, values, "", problems)
-    if config is not None:
-        problems += config.problems()
-    if problems:
-        raise ConfigInvalid(f"{path} has {len(problems)} mistake(s):\n- " + "\n- ".join(problems))
-    assert isinstance(config, TrainConfig)
-    return config
+    def _contradictions(self) -> list[str]:
+        found = []
+        if self.tune.encoder != "full" and not self.base:
+            found.append(f"tune.encoder is {self.tune.encoder!r}, but base names no weights to start from")
+        if self.export != "merged" and self.tune.encoder != "lora":
+            found.append(
+                f"export is {self.export!r}, but tune.encoder is {self.tune.encoder!r}: no LoRA to save"
+            )
+        if self.gradient_checkpointing and self.model.arch == "tiny":
+            found.append("gradient_checkpointing is set, but the small encoder (arch 'tiny') does without it")
+        if not self.model.hq and self.loss.hq:
+            found.append(f"loss.hq is {self.loss.hq}, but the model has no HQ head (model.hq is false)")
+        return found

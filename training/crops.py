@@ -66,7 +66,7 @@ def _affine(
     return np.column_stack([linear, centre - linear @ [0.5, 0.5]]), side
 
 
-def _sample(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> Tensor:
+def sample_affine(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> Tensor:
     """Sample [H, W, C] bilinearly on a size x size grid; `matrix` maps crop shares to its pixels."""
     height, width = image.shape[:2]
     corners = matrix[:, :2] @ np.array([[0, 1, 0, 1], [0, 0, 1, 1]]) + matrix[:, 2:]
@@ -137,7 +137,7 @@ def sample_crop(
     matrix, side = _affine(obj, rng, jitter)
     mask_matrix = matrix.copy()
     mask_matrix[:, 2] -= [obj.x0, obj.y0]
-    mask = _sample(obj.mask[..., None], mask_matrix, size)[0]
+    mask = sample_affine(obj.mask[..., None], mask_matrix, size)[0]
 
     longer = max(obj.box[2] - obj.box[0], obj.box[3] - obj.box[1])
     factor = 1.0
@@ -145,7 +145,7 @@ def sample_crop(
         factor = math.exp(rng.uniform(0, math.log(min(jitter.degrade, longer / jitter.least_px))))
     sensor = int(np.clip(round(side / factor), 12, size))
     level = min(max(0, math.floor(math.log2(side / sensor) + 0.3)), len(scene.pyramid) - 1)
-    image = _sample(scene.pyramid[level], matrix / 2**level, sensor)
+    image = sample_affine(scene.pyramid[level], matrix / 2**level, sensor)
     image = distort(image, rng, jitter.photometric)
     if sensor < size:
         image = F.interpolate(image[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(0, 255)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,76 @@ from training.prompts import centre_click, inner_click, jitter_box, mask_box
 from training.scenes import DatasetError, Scene
 
 PROMPTS = 2
-"""Prompts a crop: a box, and a click."""
-Sample = dict[str, Tensor]
+"""Prompts a crop of `CropDataset`: a box, and a click."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its prompts and what each of them should give.
+
+    Attributes:
+        image: uint8 [3, S, S].
+        targets: uint8 [N, S, S], 0..255, one a prompt; N may be 0.
+        boxes: [N, 4] in the image's pixels; NaN: none.
+        points: [N, 1, 2] in the image's pixels.
+        labels: [N, 1]: 1 object, 0 background, -1 no point.
+        index: The sample's number in the run.
+        name: Where it is from, for messages.
+    """
+
+    image: Tensor
+    targets: Tensor
+    boxes: Tensor
+    points: Tensor
+    labels: Tensor
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several samples: images stacked [B, …], everything of prompts one after the other [N, …].
+
+    Attributes:
+        counts: Prompts of each image.
+        indices: Each image's `Sample.index`.
+        names: Each image's `Sample.name`.
+    """
+
+    images: Tensor
+    targets: Tensor
+    boxes: Tensor
+    points: Tensor
+    labels: Tensor
+    counts: tuple[int, ...]
+    indices: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the same batch on a device."""
+        tensors = (self.images, self.targets, self.boxes, self.points, self.labels)
+        moved = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return Batch(*moved, counts=self.counts, indices=self.indices, names=self.names)
+
+    def pin_memory(self) -> Batch:
+        """Return the same batch in page-locked memory, from which a GPU copies faster."""
+        tensors = (self.images, self.targets, self.boxes, self.points, self.labels)
+        pinned = (tensor.pin_memory() for tensor in tensors)
+        return Batch(*pinned, counts=self.counts, indices=self.indices, names=self.names)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Put samples together."""
+    return Batch(
+        images=torch.stack([s.image for s in samples]),
+        targets=torch.cat([s.targets for s in samples]),
+        boxes=torch.cat([s.boxes for s in samples]).float(),
+        points=torch.cat([s.points for s in samples]).float(),
+        labels=torch.cat([s.labels for s in samples]),
+        counts=tuple(len(s.targets) for s in samples),
+        indices=tuple(s.index for s in samples),
+        names=tuple(s.name for s in samples),
+    )
 
 
 @dataclass(frozen=True)
@@ -27,7 +96,7 @@ class _Pool:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, scenes: list[Scene], class_weight: float) -> _Pool:
+    def of(cls, scenes: Sequence[Scene], class_weight: float) -> _Pool:
         entries = [(i, j) for i, scene in enumerate(scenes) for j in range(len(scene.objects))]
         if not entries:
             raise DatasetError("no scene has an object; nothing can be trained on")
@@ -38,17 +107,13 @@ class _Pool:
 
 
 class CropDataset(Dataset[Sample]):
-    """Random crops of labelled scenes with simulated first prompts.
-
-    A sample holds `image` uint8 [3, S, S], `target` uint8 [S, S] (0..255), `boxes` [2, 4] (NaN: none),
-    `points` [2, 1, 2] and `labels` [2, 1] (-1: none), in the crop's pixels.
-    """
+    """Random crops of labelled scenes, each around one object, with a simulated box and a simulated click."""
 
     def __init__(
-        self, config: TrainConfig, labelled: list[Scene], procedural: list[Scene], length: int
+        self, config: TrainConfig, labelled: Sequence[Scene], procedural: Sequence[Scene], length: int
     ) -> None:
         self.config = config
-        self.sources: list[tuple[list[Scene], _Pool]] = []
+        self.sources: list[tuple[Sequence[Scene], _Pool]] = []
         shares = []
         for scenes, share in (
             (labelled, 1 - config.data.procedural_share),
@@ -57,6 +122,8 @@ class CropDataset(Dataset[Sample]):
             if scenes and share > 0:
                 self.sources.append((scenes, _Pool.of(scenes, config.data.class_weight)))
                 shares.append(share)
+        if not shares:
+            raise DatasetError("no scenes are left to train on; see data.procedural_share and data.classes")
         self.shares = np.array(shares) / sum(shares)
         self.length = length
 
@@ -69,7 +136,8 @@ class CropDataset(Dataset[Sample]):
         while True:
             scenes, pool = self.sources[rng.choice(len(self.sources), p=self.shares)]
             i, j = pool.entries[rng.choice(len(pool.entries), p=pool.weights)]
-            image, target = sample_crop(scenes[i], scenes[i].objects[j], rng, self.config.jitter, size)
+            obj = scenes[i].objects[j]
+            image, target = sample_crop(scenes[i], obj, rng, self.config.jitter, size)
             mask = (target > 0.5).numpy()
             if mask.sum() >= 12:
                 break
@@ -82,10 +150,12 @@ class CropDataset(Dataset[Sample]):
         points[1, 0], labels[1, 0] = torch.from_numpy(click), 1
         if rng.random() < 0.15:  # a box and a click together
             points[0, 0], labels[0, 0] = torch.from_numpy(inner_click(mask, rng)), 1
-        return {
-            "image": image.round().byte(),
-            "target": (target * 255).round().byte(),
-            "boxes": boxes,
-            "points": points,
-            "labels": labels,
-        }
+        return Sample(
+            image=image.round().byte(),
+            targets=(target * 255).round().byte()[None].expand(PROMPTS, -1, -1),
+            boxes=boxes,
+            points=points,
+            labels=labels,
+            index=index,
+            name=f"{scenes[i].name}, {obj.class_name} {obj.id}",
+        )

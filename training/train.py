@@ -1,230 +1,198 @@
-"""Train ROS-SAM: `python -m training.train --config training/configs/tiny.toml`."""
+"""Train ROS-SAM at any size: `python -m training.train --config training/configs/tiny.toml`.
+
+A run that was stopped or killed goes on when the same command is given again. With `--processes N` it runs in
+N processes, one a GPU where there are GPUs; `accelerate launch -m training.train …` does the same.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
+import signal
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
-import numpy as np
 import torch
-from accelerate import Accelerator
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
 from ros_sam_core.errors import RosSamError
-from ros_sam_core.model.checkpoints import save_checkpoint
-from ros_sam_core.model.ros_sam import RosSam
-from training.config import TrainConfig, load_config
-from training.datasets import CropDataset, Sample
-from training.objective import step_loss
-from training.procedural import procedural_scenes
-from training.scenes import Scene, read_coco, split_scenes
-from training.validate import validate
+from training.board import Board
+from training.configfile import load_config
+from training.datasets import Batch, collate
+from training.export import export
+from training.optimise import learning_rates
+from training.run import Run
+from training.sources import TrainingData, open_data
+from training.validate import fixed_views, overlay_sheet, validate
 
 log = logging.getLogger(__name__)
+INTERRUPTED = 130
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
-    """Return the share of the peak rate at a step: linear warm-up, constant, then linear to zero."""
-    warm = min(1.0, (step + 1) / max(1, config.warmup))
-    left = (config.steps - step) / max(1.0, config.decay * config.steps)
-    return min(warm, 1.0, max(0.0, left))
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and kernels; leave biases, norms and embedding tables alone."""
-    decayed, free = [], []
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        table = "embed" in name or "token" in name
-        (free if parameter.ndim < 2 or table else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
-class Run:
-    """A training run's state, as a checkpoint holds it: weights, their average, optimiser and step."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        self.config = config
-        self.folder = Path(config.output)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(config.seed)
-        self.accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
-        self.model = RosSam(config.model)
-        groups = parameter_groups(self.model, config.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
-        self.schedule = LambdaLR(self.optimizer, lambda step: learning_rate_factor(step, config))
-        self.average = AveragedModel(self.model, multi_avg_fn=self._average)
-        self.step = 0
-        self.model, self.optimizer = self.accelerator.prepare(self.model, self.optimizer)
-        self.average.to(self.accelerator.device)
-
-    @torch.no_grad()
-    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        step = int(count)
-        decay = min(self.config.ema, (1 + step) / (10 + step))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
-
-    @property
-    def checkpoint(self) -> Path:
-        """The newest state, replaced atomically."""
-        return self.folder / "state.pt"
-
-    def save(self) -> None:
-        """Write the state beside the last one, then put it in its place."""
-        state = {
-            "model": self.accelerator.unwrap_model(self.model).state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "step": self.step,
-        }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint)
-        (self.folder / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
-
-    def resume(self) -> None:
-        """Go on from the newest state, if there is one."""
-        if not self.checkpoint.exists():
-            return
-        state = torch.load(self.checkpoint, weights_only=True)
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.step = state["step"]
-        log.info("resumed %s at step %d", self.checkpoint, self.step)
-
-    def train_step(self, batch: dict[str, Tensor]) -> dict[str, float]:
-        """Do one optimiser step; every random choice in it depends on the seed and the step alone."""
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
-        shares = 0.5 ** np.arange(self.config.loss.rounds)
-        rng = np.random.default_rng([self.config.seed, self.step])
-        rounds = 1 + int(rng.choice(len(shares), p=shares / shares.sum()))
-        # On a CPU the fused attention's backward pass is slower than plain matrix products at this size.
-        with self.accelerator.autocast(), sdpa_kernel(SDPBackend.MATH):
-            result = step_loss(self.model, batch, self.config.loss, rounds)
-        self.accelerator.backward(result.loss)
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimizer.step()
-        self.schedule.step()
-        self.optimizer.zero_grad()
-        self.average.update_parameters(self.accelerator.unwrap_model(self.model))
-        self.step += 1
-        return {
-            "loss": float(result.loss.detach()),
-            "iou_box": result.iou[0],
-            "iou_click": result.iou[1],
-            "grad_norm": float(norm or 0.0),
-        }
-
-
-def load_scenes(config: TrainConfig) -> tuple[list[Scene], list[Scene], list[Scene]]:
-    """Load labelled scenes, those of them set aside, and procedural ones."""
-    labelled = [scene for path in config.data.coco for scene in read_coco(Path(path))]
-    kept, aside = split_scenes(labelled, config.data.aside, seed=0) if labelled else ([], [])
-    procedural = procedural_scenes(
-        config.data.procedural, config.seed, Path(config.output).parent / "procedural"
-    )
-    log.info(
-        "%d scenes with %d objects, %d set aside with %d, %d procedural with %d",
-        *(
-            n
-            for scenes in (kept, aside, procedural)
-            for n in (len(scenes), sum(len(s.objects) for s in scenes))
-        ),
-    )
-    return kept, aside, procedural
-
-
-def batches(run: Run, dataset: CropDataset) -> DataLoader[Sample]:
-    """Load the batches that are left, in the order of the samples' indices."""
-    left = Subset(dataset, range(run.step * run.config.batch, len(dataset)))
+def batches(run: Run, data: TrainingData) -> Iterator[list[Batch]]:
+    """Yield this process's share of each step that is left, in its accumulated parts."""
     workers = run.config.data.workers
-    return DataLoader(
-        left,
-        batch_size=run.config.batch,
+    loader = DataLoader(
+        Subset(data.samples, run.indices()),
+        batch_size=run.micro_batch,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        drop_last=True,
+        collate_fn=collate,
+        pin_memory=run.accelerator.device.type == "cuda",
     )
+    parts: list[Batch] = []
+    for part in loader:
+        parts.append(part)
+        if len(parts) == run.config.accumulate:
+            yield parts
+            parts = []
 
 
-def record(run: Run, **values: float) -> None:
-    """Append a line of figures to the run's log."""
-    with (run.folder / "log.jsonl").open("a") as file:
-        file.write(json.dumps({"step": run.step, **values}) + "\n")
+def fit(run: Run, data: TrainingData, stop: Callable[[], bool] = lambda: False) -> bool:
+    """Train to the last step, saving and validating on the way.
 
+    Args:
+        run: The run, resumed or new.
+        data: What it reads.
+        stop: Asked after every step whether to save and leave; True in one process stops all.
 
-def fit(run: Run) -> None:
-    """Train to the last step, saving and validating on the way."""
+    Returns:
+        Whether the last step was done.
+
+    Raises:
+        LossNotFinite: A loss or gradient is not finite.
+        CheckpointNotSaved: The disk is full.
+    """
     config = run.config
-    kept, aside, procedural = load_scenes(config)
-    dataset = CropDataset(config, kept, procedural, config.steps * config.batch)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    mean: dict[str, float] = {}
-    started, first = time.monotonic(), run.step
-    with Progress(*columns, TimeRemainingColumn(), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("training", total=config.steps, completed=run.step)
-        for batch in batches(run, dataset):
-            shown = run.train_step({key: value.to(run.accelerator.device) for key, value in batch.items()})
-            mean = {key: 0.98 * mean.get(key, value) + 0.02 * value for key, value in shown.items()}
-            rate = (run.step - first) * config.batch / (time.monotonic() - started)
-            ious = f"IoU box {mean['iou_box']:.3f} click {mean['iou_click']:.3f}"
-            text = f"loss {mean['loss']:.3f} {ious} {rate:.1f} img/s"
-            progress.update(task, completed=run.step, description=text)
-            if run.step % 50 == 0:
-                record(run, **mean, lr=run.schedule.get_last_lr()[0], images_per_second=rate)
-                log.info("step %d %s", run.step, text)
-            if run.step % config.save_every == 0 or run.step == config.steps:
+    save_every = config.save_every or run.epoch_steps
+    validate_every = config.validate_every or run.epoch_steps
+    shown = fixed_views(data.aside, config.model.crop, config.model.input_px)
+    with Board(run) as board:
+        for parts in batches(run, data):
+            rates = learning_rates(run.step, config, run.steps, run.epoch_steps)
+            board.step(run.train_step(parts), rates)
+            last = run.step == run.steps
+            left = run.any_process(stop())
+            if last or left or run.step % save_every == 0:
                 run.save()
-            if aside and (run.step % config.validate_every == 0 or run.step == config.steps):
-                figures = validate(run.average.module, aside, config.seed)
-                record(run, **figures)
-                log.info("step %d set aside: %s", run.step, figures)
+            if data.aside and (last or run.step % validate_every == 0) and board.main:
+                with run.average.applied():
+                    figures = validate(run.model, data.aside)
+                    if shown:
+                        board.overlays(overlay_sheet(run.model, shown))
+                board.record(figures, "aside")
+                log.info("step %d, set aside: %s", run.step, figures)
+            run.accelerator.wait_for_everyone()
+            if left and not last:
+                log.info("stopped at step %d of %d; the same command goes on", run.step, run.steps)
+                return False
+    return True
 
 
-def export(run: Run) -> Path:
-    """Write the averaged weights as one half-precision `.safetensors`."""
-    path = run.folder / f"{run.config.model.name or run.config.model.arch}.safetensors"
-    save_checkpoint(run.average.module, path, dtype=torch.float16, metadata={"steps": str(run.step)})
-    return path
+class StopRequest:
+    """Whether somebody asked to stop: by Ctrl-C, by SIGTERM, or because the time is up.
+
+    Args:
+        minutes: Minutes after which to stop; None: never.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
+        self.asked = False
+        self._end = None if minutes is None else time.monotonic() + 60 * minutes
+        self._before = {name: signal.signal(name, self._ask) for name in (signal.SIGINT, signal.SIGTERM)}
+
+    def __enter__(self) -> StopRequest:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:  # a second Ctrl-C does not wait for the step's end
+            raise KeyboardInterrupt
+        self.asked = True
+        log.info("stopping after this step; press Ctrl-C again to stop at once")
+
+    def __call__(self) -> bool:
+        """Say whether to stop."""
+        return self.asked or (self._end is not None and time.monotonic() >= self._end)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, help="TOML file, or a run's config.json; see training/configs"
+    )
+    parser.add_argument("--output", help="folder of checkpoints and logs, in place of the configuration's")
+    parser.add_argument("--base", help="weights to start from: a model's name, or a checkpoint")
+    parser.add_argument("--steps", type=int, help="optimiser steps in all")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="replace any field, as in tune.rank=32; may be repeated",
+    )
+    parser.add_argument("--processes", type=int, default=1, help="processes, one a GPU")
+    parser.add_argument("--threads", type=int, help="CPU threads of a process")
+    parser.add_argument("--budget-minutes", type=float, help="save and stop after this time")
+    parser.add_argument("--export-only", action="store_true", help="write the newest weights and stop")
+    return parser.parse_args(arguments)
+
+
+def in_processes(count: int, arguments: list[str]) -> int:
+    """Start this command in several processes that train together, with torch's own launcher."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    threads = max(1, (os.cpu_count() or 1) // count)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    try:
+        torchrun(["--standalone", f"--nproc-per-node={count}", "-m", "training.train", *arguments])
+    except ChildFailedError as error:  # the process has told why
+        return max(error.get_first_failure()[1].exitcode, 1)
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="TOML file; see training/configs")
-    parser.add_argument("--output", help="folder of checkpoints and logs, in place of the configuration's")
-    parser.add_argument("--steps", type=int, help="optimiser steps in all")
-    parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--export-only", action="store_true", help="write the newest weights and stop")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    """Run the command line; returns the exit code."""
+    options = parse(arguments)
+    if options.processes > 1 and "LOCAL_RANK" not in os.environ:
+        return in_processes(options.processes, sys.argv[1:] if arguments is None else arguments)
+    first = os.environ.get("RANK", "0") == "0"
+    level = logging.INFO if first else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
-        run = Run(load_config(options.config, output=options.output, steps=options.steps))
+        config = load_config(
+            options.config, options.set, output=options.output, base=options.base, steps=options.steps
+        )
+        data = open_data(config)
+        run = Run(config, data.images)
         run.resume()
         if not options.export_only:
-            fit(run)
-        log.info("wrote %s", export(run))
+            with StopRequest(options.budget_minutes) as stop:
+                if not fit(run, data, stop):
+                    return INTERRUPTED
+        if run.accelerator.is_main_process:
+            log.info("wrote %s", ", ".join(map(str, export(run))))
     except RosSamError as error:
         log.error("%s", error)
         return 2
+    except KeyboardInterrupt:
+        log.error("stopped; the same command goes on from the last checkpoint")
+        return INTERRUPTED
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints in and out: SAM, HQ-SAM, ROS-SAM's release, and this project's own.
+"""Checkpoints in and out: SAM, HQ-SAM, ROS-SAM's release, this project's own, and LoRA adapters on them.
 
 Ours is one ``.safetensors`` with the configuration as JSON in its metadata. Files are untrusted: a
 ``.pth`` is read with ``weights_only=True``, and every tensor must have the name and the shape that the
@@ -27,6 +27,7 @@ from ros_sam_core.errors import (
     CheckpointUnreadable,
     LoraStateInvalid,
 )
+from ros_sam_core.model.adapters import ADAPTER_FILES, apply_adapter, find_base, is_adapter
 from ros_sam_core.model.config import ModelConfig
 from ros_sam_core.model.layouts import (
     Tensors,
@@ -50,8 +51,9 @@ class LoadedModel:
 
     Attributes:
         model: In evaluation mode, float32, on the CPU, LoRA merged.
-        layout: What the file was: "SAM", "HQ-SAM", "ROS-SAM release" or "ros-sam".
-        sha256: Hexadecimal, of the file; of the release's two files one after the other.
+        layout: What the file was: "SAM", "HQ-SAM", "ROS-SAM release", "ros-sam" or "LoRA adapter".
+        sha256: Hexadecimal, of the file; of the release's two files one after the other, and of an adapter's
+            files, whose metadata holds the hash of the base.
         metadata: What else the file says of itself (ours only).
     """
 
@@ -62,10 +64,11 @@ class LoadedModel:
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> LoadedModel:
-    """Read a checkpoint of any of the four layouts.
+    """Read a checkpoint of any of the layouts.
 
     Args:
-        path: A ``.pth`` of SAM or HQ-SAM, a folder of ROS-SAM's release, or a ``.safetensors`` of ours.
+        path: A ``.pth`` of SAM or HQ-SAM, a folder of ROS-SAM's release, a ``.safetensors`` of ours, or the
+            folder of a LoRA adapter, whose base weights are then read as well.
 
     Raises:
         CheckpointNotFound: There is nothing at the path, or the folder holds no release.
@@ -73,10 +76,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> LoadedModel:
         CheckpointLayoutUnknown: The tensors are those of another model.
         CheckpointMismatch: Tensors are missing, too many or of the wrong shape.
         ConfigInvalid: The configuration in our file makes no sense.
+        AdapterInvalid: An adapter is incomplete, or its base weights are missing or others.
     """
     path = Path(path)
     if path.is_dir():
-        return _load_release(path)
+        return _load_adapter(path) if is_adapter(path) else _load_release(path)
     if not path.exists():
         raise CheckpointNotFound(
             f"there is no checkpoint at {path}; `ros-sam models list` shows the known models"
@@ -153,6 +157,13 @@ def _load_release(folder: Path) -> LoadedModel:
     (decoder, _), (sam, _) = (_read(path) for path in paths)
     config, state = read_release(decoder, sam, folder.resolve().name)
     return LoadedModel(_build(config, state), "ROS-SAM release", sha256_of(*paths))
+
+
+def _load_adapter(folder: Path) -> LoadedModel:
+    base = load_checkpoint(find_base(folder))
+    model, metadata = apply_adapter(folder, base.model, base.sha256)
+    digest = sha256_of(*(folder / name for name in ADAPTER_FILES))
+    return LoadedModel(model, "LoRA adapter", digest, metadata)
 
 
 def _build(config: ModelConfig, state: Tensors) -> RosSam:

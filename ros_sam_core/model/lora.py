@@ -24,7 +24,7 @@ def has_lora(model: RosSam) -> bool:
     return hasattr(model.image_encoder, "merge_and_unload")
 
 
-def add_lora(model: RosSam, rank: int = RELEASE_RANK) -> list[nn.Parameter]:
+def add_lora(model: RosSam, rank: int = RELEASE_RANK, *, last_block: bool = True) -> list[nn.Parameter]:
     """Freeze the image encoder but for LoRA on q and v and its last block, which train.
 
     The model computes what it did before until it is trained: B starts at zero, A is Kaiming-uniform
@@ -34,6 +34,7 @@ def add_lora(model: RosSam, rank: int = RELEASE_RANK) -> list[nn.Parameter]:
     Args:
         model: Changed in place; its `image_encoder` becomes peft's wrapper of the same encoder.
         rank: Rank of A and B, in 1 .. the encoder's width. The release takes 512.
+        last_block: Train the last block in full; otherwise it takes LoRA as the others do.
 
     Returns:
         The encoder's trainable parameters, for the optimiser.
@@ -51,13 +52,14 @@ def add_lora(model: RosSam, rank: int = RELEASE_RANK) -> list[nn.Parameter]:
     if not 1 <= rank <= width:
         raise InvalidParameter(f"rank is {rank}; it must be in 1 .. {width}, the encoder's width")
     last = len(encoder.blocks) - 1
+    adapted = last if last_block else last + 1
     config = LoraConfig(
         r=rank,
         lora_alpha=rank,  # peft scales by alpha / r; the method has no such factor
         lora_dropout=0.0,
         bias="none",
-        target_modules=[f"blocks.{index}.attn.{part}" for index in range(last) for part in "qv"],
-        modules_to_save=[f"blocks.{last}"],
+        target_modules=[f"blocks.{index}.attn.{part}" for index in range(adapted) for part in "qv"],
+        modules_to_save=[f"blocks.{last}"] if last_block else None,
     )
     model.image_encoder = get_peft_model(encoder, config)
     return [parameter for parameter in model.image_encoder.parameters() if parameter.requires_grad]

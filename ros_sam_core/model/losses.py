@@ -6,6 +6,7 @@ most points lie where the prediction is least certain, which on small objects is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -54,6 +55,7 @@ def sample_uncertain_points(
     oversample: float = 3.0,
     importance: float = 0.75,
     generator: torch.Generator | None = None,
+    draw: Callable[[int], Tensor] | None = None,
 ) -> Tensor:
     """Draw points for the loss, most of them where the logits are closest to zero.
 
@@ -64,12 +66,15 @@ def sample_uncertain_points(
         importance: Share of P kept from the candidates whose logits are closest to zero; the rest are
             fresh uniform points.
         generator: Source of the random numbers, on the device of the logits; torch's global one if None.
+        draw: Another source: called with a count, it gives that many uniform points a mask, [N, count, 2].
 
     Returns:
         Points as in `sample_points`, [N, P, 2], dtype of the logits, without gradient.
     """
 
     def uniform_points(count: int) -> Tensor:
+        if draw is not None:
+            return draw(count)
         shape = (len(logits), count, 2)
         return torch.rand(shape, generator=generator, device=logits.device, dtype=logits.dtype)
 

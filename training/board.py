@@ -1,0 +1,100 @@
+"""What a run shows while it goes: a progress bar, a log, TensorBoard and overlays of fixed objects."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from training.run import Run, StepFigures
+
+log = logging.getLogger(__name__)
+
+
+class Board:
+    """Shows a run's figures; in a process that is not the first one it does nothing.
+
+    Args:
+        run: The run, at the step from which it goes on.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.main = run.accelerator.is_main_process
+        self.means: dict[str, float] = {}
+        self.rate = math.nan
+        self._started, self._first = time.monotonic(), run.step
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, disable=not (self.main and sys.stderr.isatty()))
+        self._task = self._progress.add_task("training", total=run.steps, completed=run.step)
+        self._writer = None
+
+    def __enter__(self) -> Board:
+        if self.main:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(self.run.folder / "tensorboard", purge_step=self.run.step + 1)
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        if self._writer is not None:
+            self._writer.close()
+
+    def step(self, figures: StepFigures, rates: tuple[float, float]) -> None:
+        """Take up a step that was done, and tell of it now and then."""
+        run = self.run
+        told = {name: getattr(figures, name) for name in ("loss", "iou_box", "iou_click", "grad_norm")}
+        for name, value in told.items():
+            if math.isfinite(value):
+                self.means[name] = 0.98 * self.means.get(name, value) + 0.02 * value
+        self.rate = (run.step - self._first) * run.config.batch / (time.monotonic() - self._started)
+        text = self.text()
+        self._progress.update(self._task, completed=run.step, description=text)
+        if self.main and (run.step % run.config.log_every == 0 or run.step == run.steps):
+            values = {
+                **self.means,
+                "lr": rates[0],
+                "lr_encoder": rates[1],
+                "images_per_second": self.rate,
+            }
+            self.record(values)
+            left = (run.steps - run.step) * run.config.batch / self.rate
+            log.info("step %d of %d: %s, %.0f min left", run.step, run.steps, text, left / 60)
+
+    def text(self) -> str:
+        """Return the newest figures in one line."""
+        parts = [f"loss {self.means.get('loss', math.nan):.3f}"]
+        for name in ("box", "click"):
+            if f"iou_{name}" in self.means:
+                parts.append(f"IoU {name} {self.means[f'iou_{name}']:.3f}")
+        return ", ".join([*parts, f"{self.rate:.1f} images/s"])
+
+    def record(self, values: dict[str, float], group: str = "train") -> None:
+        """Append figures to the run's log and to TensorBoard."""
+        if not self.main:
+            return
+        with (self.run.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"step": self.run.step, **values}) + "\n")
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(f"{group}/{name}", value, self.run.step)
+
+    def overlays(self, sheet: NDArray[np.uint8]) -> None:
+        """Show outlines, in TensorBoard and as a PNG file."""
+        if self.main and self._writer is not None:
+            self._writer.add_image("outlines", sheet, self.run.step, dataformats="HWC")
+            folder = self.run.folder / "overlays"
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(sheet).save(folder / f"{self.run.step:07d}.png")

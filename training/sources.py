@@ -1,0 +1,60 @@
+"""What a run trains on and looks at, opened as its configuration says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from training.config import TrainConfig
+from training.datasets import CropDataset, Sample
+from training.procedural import procedural_scenes
+from training.scenes import Scene, read_coco, split_scenes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run reads.
+
+    Attributes:
+        samples: Samples by index, as many as the longest run asks for.
+        images: Images of one epoch.
+        aside: Labelled scenes set aside, on which every choice is made.
+    """
+
+    samples: Dataset[Sample]
+    images: int
+    aside: Sequence[Scene]
+
+
+def of_classes(scenes: Sequence[Scene], classes: Sequence[str]) -> list[Scene]:
+    """Keep the objects of some classes, and the scenes that have one; no class named keeps all."""
+    if not classes:
+        return list(scenes)
+    kept = (
+        replace(scene, objects=tuple(o for o in scene.objects if o.class_name in classes)) for scene in scenes
+    )
+    return [scene for scene in kept if scene.objects]
+
+
+def open_data(config: TrainConfig) -> TrainingData:
+    """Load labelled scenes, those of them set aside, and procedural ones.
+
+    Raises:
+        DatasetError: A file cannot be read, or nothing is left to train on.
+    """
+    data = config.data
+    labelled = [scene for path in data.coco for scene in read_coco(Path(path))]
+    kept, aside = split_scenes(labelled, data.aside, seed=0) if labelled else ([], [])
+    kept, aside = of_classes(kept, data.classes), of_classes(aside, data.classes)
+    cache = Path(data.cache) if data.cache else Path(config.output).parent / "procedural"
+    procedural = procedural_scenes(data.procedural, config.seed, cache) if data.procedural else []
+    for what, scenes in (("labelled", kept), ("set aside", aside), ("procedural", procedural)):
+        log.info("%d scenes %s, %d objects", len(scenes), what, sum(len(s.objects) for s in scenes))
+    samples = CropDataset(config, kept, procedural, length=2**62)
+    return TrainingData(samples, len(kept) or len(procedural), aside)
