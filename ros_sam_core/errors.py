@@ -122,6 +122,10 @@ class NothingSegmented(RosSamError, ValueError):
     """None of the prompts gave an outline, so there is nothing to write."""
 
 
+class LibraryMissing(RosSamError, ImportError):
+    """A library that only this kind of work needs is not installed."""
+
+
 # Output
 
 
@@ -139,6 +143,14 @@ class OutputUnsupported(RosSamError, ValueError):
 
 class OutputFailed(RosSamError, OSError):
     """The output cannot be written: its folder, the disk, or another program stands against it."""
+
+
+class ResumeRefused(RosSamError, ValueError):
+    """An unfinished output cannot be gone on with: it is of other work, or there is none."""
+
+
+class WorkersLost(RosSamError, RuntimeError):
+    """The workers cannot be started or reached, or they died too often."""
 
 
 class OutputIncomplete(RosSamWarning):

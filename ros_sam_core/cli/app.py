@@ -65,11 +65,19 @@ def segment(
     min_area: opt.MinArea = None,
     fill_holes: opt.FillHoles = False,
     device: opt.RunOn = opt.Device.cpu,
+    workers: opt.Workers = None,
+    cluster: opt.Cluster = None,
+    threads: opt.Threads = None,
     overwrite: opt.Overwrite = False,
+    resume: opt.Resume = False,
     as_json: opt.Json = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Outline the objects in RASTER that boxes or points show."""
+    """Outline the objects in RASTER that boxes or points show.
+
+    RASTER may be of any size and the prompts may be many: memory stays the same. What is finished is kept,
+    however the run ends; the same command with --resume then goes on.
+    """
     with reporting(as_json=as_json, verbose=verbose) as report:
         from ros_sam_core.cli.request import SegmentRequest
         from ros_sam_core.cli.segment import run_segment
@@ -91,6 +99,10 @@ def segment(
             fill_holes=fill_holes,
             device=device.value,
             overwrite=overwrite,
+            resume=resume,
+            workers=workers,
+            cluster=cluster,
+            threads=threads,
         )
         run_segment(request, report)
 

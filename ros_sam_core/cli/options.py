@@ -82,6 +82,22 @@ MinArea = Annotated[
 FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes.")]
 RunOn = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where an earlier run of this command was cut short.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Work with N processes. Default: this one, on all processors."),
+]
+Cluster = Annotated[
+    str | None, typer.Option(metavar="tcp://HOST:PORT", help="Work on the Dask cluster of this scheduler.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Processor threads for one group of prompts. Default: by the model's size."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Which scene is made up.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, on stderr.")]

@@ -63,6 +63,10 @@ class Report:
         if sys.stdout.isatty() or self.verbose:
             self.say(line)
 
+    def note(self, message: str) -> None:
+        """Print what is worth knowing beside the result."""
+        self._remark("note", "cyan", message)
+
     def warn(self, message: str) -> None:
         """Print what went wrong with a part of the work."""
         self._remark("warning", "yellow", message)
@@ -82,20 +86,40 @@ class Report:
         self._live.print(Text.assemble((f"{kind}:", f"bold {colour}"), " ", message))
 
     @contextmanager
-    def progress(self, what: str, *, as_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar on a terminal, nothing in a pipe; yield the callback `(done, total)` that moves it."""
+    def progress(
+        self, what: str, *, as_bytes: bool = False, unit: str | None = None
+    ) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar on a terminal, nothing in a pipe; yield the callback `(done, total)` that moves it.
+
+        Args:
+            what: What is being done.
+            as_bytes: Whether it counts bytes.
+            unit: What it counts, to show how many of them are done in a second.
+        """
         if not sys.stderr.isatty() or self.as_json:
             yield lambda done, total: None
             return
         from rich import progress as bars
         from rich.console import Console
 
+        class _Rate(bars.ProgressColumn):
+            def __init__(self, unit: str) -> None:
+                super().__init__()
+                self.unit = unit
+
+            def render(self, task: bars.Task) -> str:
+                speed = task.finished_speed or task.speed
+                return "" if speed is None else f"{speed:.1f} {self.unit}/s"
+
         console = Console(stderr=True)
         amount = bars.DownloadColumn() if as_bytes else bars.MofNCompleteColumn()
+        rate = [_Rate(unit)] if unit else []
         columns = (
             bars.TextColumn("{task.description}"),
             bars.BarColumn(),
             amount,
+            *rate,
+            bars.TextColumn("[dim]left"),
             bars.TimeRemainingColumn(),
         )
         with bars.Progress(*columns, console=console, transient=True) as bar:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import shapely
 from pyproj import CRS
 
+from ros_sam_core.errors import OutputFailed
 from ros_sam_core.geo.segments import ATTRIBUTES, NUMBERS, Segment, geometries_in
 
 ROWS = 1000
@@ -75,6 +76,17 @@ class Staging:
         columns.append(pa.array(shapely.to_wkb(geometries_in(segments, self.crs)), type=pa.binary()))
         self._append(pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize())
         self.rows += len(segments)
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Yield the segments that were written, see `read_staging`.
+
+        Raises:
+            OutputFailed: if there are fewer, because something has changed the file.
+        """
+        found = sum(batch.num_rows for batch in read_staging(self.path))
+        if found != self.rows:
+            raise OutputFailed(f"{self.path} holds {found} of {self.rows} segments: something has changed it")
+        return read_staging(self.path)
 
     def close(self) -> None:
         """Close the file; it stays."""

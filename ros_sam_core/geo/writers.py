@@ -35,9 +35,10 @@ from ros_sam_core.errors import (
 from ros_sam_core.geo.crs import crs_name, parse_crs
 from ros_sam_core.geo.formats import Format, Job, format_of, layers_of
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.journal import Journal
 from ros_sam_core.geo.publish import copy_database, failures, folder_beside, publish, settle, stamp
 from ros_sam_core.geo.segments import ATTRIBUTES, Segment
-from ros_sam_core.geo.staging import Staging, read_staging, staging_path
+from ros_sam_core.geo.staging import Staging, staging_path
 
 
 def open_writer(
@@ -68,15 +69,9 @@ def open_writer(
         OutputFailed: if the folder is not there or cannot be written.
         InvalidParameter: if both overwrite and append are given.
     """
-    target = Path(os.path.realpath(path))
-    kind = format_of(target)
+    target, kind = check_target(path, crs, append=append, grid=grid)
     if overwrite and append:
         raise InvalidParameter(f"{target}: overwrite and append exclude each other; give one")
-    _refuse_the_impossible(kind, target, crs, append, grid)
-    if not target.parent.is_dir():
-        raise OutputFailed(f"{target.parent} is no folder; create it, or choose another for {target.name}")
-    if not os.access(target.parent, os.W_OK):
-        raise OutputFailed(f"{target.parent} cannot be written; choose another folder for {target.name}")
     if os.path.lexists(target) and not (overwrite or append):
         raise OutputExists(f"{target} exists; allow to overwrite it, or choose another name")
     staging = staging_path(target)
@@ -86,62 +81,78 @@ def open_writer(
             "finished; wait for it, or move that file away, or allow to overwrite"
         )
     staging.unlink(missing_ok=True)
-    if kind.needs_grid and grid is not None:
-        crs = grid.crs
-    if kind.only_epsg is not None:
-        crs = CRS.from_epsg(kind.only_epsg)
+    crs = crs_in(kind, crs, grid)
     layer = target.name[: -len(kind.suffix)]
     if append and target.exists():
         with failures(target, "read"):
             layer, crs = _layer_to_extend(target, layer, crs)
-    return SegmentWriter(target, kind, crs, layer, overwrite=overwrite, append=append, grid=grid)
+    with failures(target, "start"):
+        file = Staging(staging, crs)
+    return SegmentWriter(target, kind, layer, file, overwrite=overwrite, append=append, grid=grid)
 
 
-class SegmentWriter:
-    """Writes segments to one file; made by `open_writer`, best used with ``with``.
+def check_target(
+    path: str | os.PathLike[str], crs: CRS | None, *, append: bool = False, grid: Grid | None = None
+) -> tuple[Path, Format]:
+    """Return where an output will be and its format, once it is known that it can be written there.
+
+    Raises:
+        RosSamError: as `open_writer`, but for what is there already.
+    """
+    target = Path(os.path.realpath(path))
+    kind = format_of(target)
+    _refuse_the_impossible(kind, target, crs, append, grid)
+    if not target.parent.is_dir():
+        raise OutputFailed(f"{target.parent} is no folder; create it, or choose another for {target.name}")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputFailed(f"{target.parent} cannot be written; choose another folder for {target.name}")
+    return target, kind
+
+
+def crs_in(kind: Format, crs: CRS | None, grid: Grid | None) -> CRS | None:
+    """Return the CRS that a format's geometries have, where `crs` is asked for."""
+    if kind.only_epsg is not None:
+        return CRS.from_epsg(kind.only_epsg)
+    return grid.crs if kind.needs_grid and grid is not None else crs
+
+
+class OutputWriter:
+    """What writers have in common: the output is made of a staging file, and moved to its place.
 
     Leaving the ``with`` closes it. Left by an error (Ctrl-C too), what was written before is still made into
     a valid file, which also replaces an old one if that was asked for; if nothing was written, nothing is
     made or replaced.
+
+    Attributes:
+        path: The output.
+        crs: Of its geometries.
+        published: Whether it has been made and is in its place.
     """
 
     def __init__(
         self,
         path: Path,
         kind: Format,
-        crs: CRS | None,
         layer: str,
+        staging: Staging | Journal,
         *,
         overwrite: bool,
         append: bool,
         grid: Grid | None,
     ) -> None:
         self.path = path
-        self.crs = crs
+        self.crs = staging.crs
         self._kind, self._layer, self._grid = kind, layer, grid
         self._overwrite, self._append = overwrite, append
         self._warned = False
         self._closed = False
-        with failures(path, "start"):
-            self._staging = Staging(staging_path(path), crs)
+        self._staging = staging
+        self.published = False
 
     @property
     def written(self) -> int:
         """Number of segments that are safe so far."""
         return self._staging.rows
-
-    def write(self, segments: Sequence[Segment]) -> None:
-        """Add segments; when this returns, they outlive the process.
-
-        Raises:
-            OutputFailed: if the disk is full or gone; earlier segments are kept.
-            CrsTransformFailed: if a segment cannot be brought to the CRS of the output.
-        """
-        if not segments:
-            return
-        self._warn_of_long_texts(segments)
-        with failures(self.path, f"add to the {self.written} segments of"):
-            self._staging.write(segments)
 
     def close(self) -> None:
         """Make the output of what was written, which may be nothing, and move it to its place.
@@ -153,17 +164,15 @@ class SegmentWriter:
         if self._closed:
             return
         self._closed = True
-        self._staging.close()
         kept = f"; its {self.written} segments are in {self._staging.path}" if self.written else ""
         try:
-            if self.written or not self._append:
+            if self._has_output():
                 with failures(self.path, "finish", kept), folder_beside(self.path) as folder:
                     self._make(folder)
         except BaseException:
-            if not self.written:
-                self._staging.remove()
+            self._leave()
             raise
-        self._staging.remove()
+        self._settle()
 
     def __enter__(self) -> Self:
         return self
@@ -175,30 +184,49 @@ class SegmentWriter:
             self.close()
         elif not self.written:
             self._closed = True
-            self._staging.remove()
+            self._leave()
         else:
             try:
                 self.close()
             except RosSamError as second:
                 error.add_note(str(second))
 
+    def _has_output(self) -> bool:
+        """Say whether there is anything to make the output of."""
+        return bool(self.written) or not self._append
+
+    def _leave(self) -> None:
+        """Leave the staging file to those who look for it, unless it holds nothing."""
+        if self.written:
+            self._staging.close()
+        else:
+            self._staging.remove()
+
+    def _settle(self) -> None:
+        """Take the staging file away, now that the output holds everything."""
+        self._staging.remove()
+
+    def _may_replace(self, before: tuple[int, int]) -> bool:
+        """Say whether a file that is there, with this stamp, may be replaced."""
+        return self._overwrite or self._append
+
+    def _before_publishing(self, out: Path) -> None:
+        """Do what has to be done before the output is moved to its place."""
+
     def _make(self, folder: Path) -> None:
         """Write the output into a folder beside its place, then move it there."""
         out = folder / self.path.name
         settle(self.path)
         before = stamp(self.path)
-        if before and not (self._overwrite or self._append):
+        if before and not self._may_replace(before):
             raise OutputExists(f"{self.path} was made by another program in the meantime")
         if before and self._append:
             copy_database(self.path, out)
-        staging = self._staging.path
-        found = sum(batch.num_rows for batch in read_staging(staging))
-        if found != self.written:
-            raise OutputFailed(
-                f"{staging} holds {found} of {self.written} segments: something has changed it"
-            )
-        self._kind.write(Job(out, self._layer, self.crs, read_staging(staging), self.written, self._grid))
+        job = Job(out, self._layer, self.crs, self._staging.read(), self.written, self._grid)
+        self._kind.write(job)
+        self._before_publishing(out)
         publish(folder, self.path, before)
+        self.published = True
 
     def _warn_of_long_texts(self, segments: Sequence[Segment]) -> None:
         limit = self._kind.text_bytes
@@ -212,6 +240,25 @@ class SegmentWriter:
                     message = f"{self.path}: {self._kind.name} cuts texts at {limit} bytes, {name} among them"
                     warnings.warn(message, OutputIncomplete, stacklevel=3)
                     return
+
+
+class SegmentWriter(OutputWriter):
+    """Writes segments to one file; made by `open_writer`, best used with ``with``."""
+
+    _staging: Staging
+
+    def write(self, segments: Sequence[Segment]) -> None:
+        """Add segments; when this returns, they outlive the process.
+
+        Raises:
+            OutputFailed: if the disk is full or gone; earlier segments are kept.
+            CrsTransformFailed: if a segment cannot be brought to the CRS of the output.
+        """
+        if not segments:
+            return
+        self._warn_of_long_texts(segments)
+        with failures(self.path, f"add to the {self.written} segments of"):
+            self._staging.write(segments)
 
 
 def _refuse_the_impossible(

@@ -92,6 +92,11 @@ class EmbeddingCache:
         self._remember(key, embedding)
         self._write(key, embedding)
 
+    def clear(self) -> None:
+        """Forget what is in memory."""
+        self._kept.clear()
+        self._bytes = 0
+
     def _remember(self, key: str, embedding: Embedding) -> None:
         if key in self._kept:
             self._bytes -= _size(self._kept.pop(key))

@@ -158,6 +158,7 @@ def test_json_tells_all(run: Run, raster: Path, checkpoint: Path, tmp_path: Path
         "output": str(output),
         "segments": 1,
         "not_done": [],
+        "resumed": 0,
         "model": "random-tiny",
         "exit_code": 3,
     }

@@ -1,0 +1,170 @@
+"""Bench: where groups of prompts on a scene are worked on, one at a time, in whichever process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from ros_sam_core.geo.journal import Failed
+from ros_sam_core.geo.prompt_table import PromptTable
+from ros_sam_core.geo.raster import RasterFrame, Stretch
+from ros_sam_core.geo.segments import Segment
+from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.model.config import CropPolicy
+from ros_sam_core.predict.cache import CacheOptions
+from ros_sam_core.predict.groups import GroupSize, size_for
+from ros_sam_core.predict.segmenter import PromptFailure, Segmenter
+
+CACHE_MB = 256
+"""Embeddings of one group; GDAL keeps as much of the raster's blocks."""
+
+Results = list[tuple[int, Segment | Failed]]
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """What is outlined, by which model and how. It travels to other processes and machines.
+
+    Attributes:
+        raster: Anything that GDAL opens, as segments say where they are from.
+        place: The same, found from any folder.
+        bands: Three bands, counted from 1.
+        stretch: To 8 bit, measured once for all.
+        model: Name of a model, or path of a checkpoint.
+        device: "cpu", "cuda" or "mps".
+        options: How masks become polygons.
+        out_crs: CRS of the segments; None means the raster's own.
+        threads: Processor threads that one group is worked on with. Results depend on them in the last bits.
+    """
+
+    raster: str
+    place: str
+    bands: tuple[int, ...]
+    stretch: Stretch
+    model: str
+    device: str
+    options: PolygonOptions
+    out_crs: CRS | None
+    threads: int
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the plan of the work needs of a model.
+
+    Attributes:
+        name: For provenance.
+        weights: Short sha256 of its weights.
+        policy: Its crops.
+        size: Groups that suit it.
+    """
+
+    name: str
+    weights: str
+    policy: CropPolicy
+    size: GroupSize
+
+
+class Bench:
+    """A raster and a model, opened when first needed and kept; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._segmenter: tuple[tuple[str, str], Segmenter] | None = None
+        self._frame: tuple[SceneJob, RasterFrame] | None = None
+
+    def facts(self, model: str, device: str) -> ModelFacts:
+        """Open a model and tell what it is like.
+
+        Raises:
+            RosSamError: It cannot be opened.
+        """
+        segmenter = self._model(model, device)
+        config = segmenter.predictor.model.config
+        return ModelFacts(segmenter.name, segmenter.weights, config.crop, size_for(config.input_px))
+
+    def outline(
+        self,
+        job: SceneJob,
+        numbers: NDArray[np.int64],
+        prompts: PromptTable,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Results:
+        """Outline a group of prompts, and remember no embedding of an earlier one.
+
+        Args:
+            job: What is outlined.
+            numbers: Of the prompts.
+            prompts: As many.
+            cancel: Asked now and then whether to stop.
+
+        Raises:
+            RosSamError: The raster cannot be read, or the model cannot be opened.
+            Cancelled: `cancel` said so.
+        """
+        with gdal_options():
+            segmenter, frame = self._model(job.model, job.device), self._raster(job)
+            segmenter.predictor.cache.clear()
+            results = segmenter.iter_segments(
+                frame, list(prompts), options=job.options, out_crs=job.out_crs, cancel=cancel
+            )
+            return [
+                (number, _plain(result)) for number, result in zip(numbers.tolist(), results, strict=True)
+            ]
+
+    def close(self) -> None:
+        """Close the raster."""
+        if self._frame is not None:
+            self._frame[1].close()
+            self._frame = None
+
+    def _model(self, model: str, device: str) -> Segmenter:
+        key = model, device
+        if self._segmenter is None or self._segmenter[0] != key:
+            cache = CacheOptions(memory_mb=CACHE_MB, disk_mb=0)
+            self._segmenter = key, Segmenter.from_pretrained(model, device, cache)
+        return self._segmenter[1]
+
+    def _raster(self, job: SceneJob) -> RasterFrame:
+        if self._frame is None or self._frame[0] != job:
+            self.close()
+            frame = RasterFrame.open(job.place, job.bands, job.stretch)
+            frame.source = job.raster
+            self._frame = job, frame
+        return self._frame[1]
+
+
+def _plain(result: Segment | PromptFailure) -> Segment | Failed:
+    if isinstance(result, Segment):
+        return result
+    return Failed(result.prompt_id, type(result.error).__name__, str(result.error))
+
+
+def gdal_options() -> rasterio.Env:
+    """Return the options under which a scene is read; those of the environment win.
+
+    GDAL keeps no more of a large scene than it uses, and tries again when a server stumbles.
+    """
+    wanted: dict[str, str | int] = {
+        "GDAL_CACHEMAX": CACHE_MB << 20,
+        "GDAL_HTTP_MAX_RETRY": "3",
+        "GDAL_HTTP_RETRY_DELAY": "1",
+        "GDAL_HTTP_TIMEOUT": "30",
+        "GDAL_HTTP_CONNECTTIMEOUT": "10",
+    }
+    return rasterio.Env(**{name: value for name, value in wanted.items() if name not in os.environ})
+
+
+def set_threads(count: int) -> int:
+    """Let a group be worked on with this many processor threads; returns how many they were before."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count != before:
+        torch.set_num_threads(count)
+    return before
