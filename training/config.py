@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ros_sam_core.model.config import ModelConfig, tiny_config
 from training.crops import CropJitter
+from training.frames import FrameJitter
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class DataConfig:
     """What is trained on.
 
     Attributes:
+        pipeline: "objects": crops around one object each, by `jitter`, as the bundled model was trained;
+            "frames": the paper's large-scale jitter of whole frames, by `frames`.
         coco: COCO instances files; images lie in `images/` beside each.
         classes: Train on objects of these classes alone; empty takes all.
         aside: Share of the labelled images set aside; every choice is made on these, never on val.
@@ -25,6 +28,7 @@ class DataConfig:
         workers: Data loader processes; the samples do not depend on it.
     """
 
+    pipeline: str = "objects"
     coco: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     aside: float = 0.08
@@ -37,6 +41,8 @@ class DataConfig:
     def problems(self) -> list[str]:
         """Return every mistake found, empty if there is none."""
         found = [f"data.coco: {path} does not exist" for path in self.coco if not Path(path).is_file()]
+        if self.pipeline not in ("objects", "frames"):
+            found.append(f"data.pipeline is {self.pipeline!r}; use 'objects' or 'frames'")
         if not self.coco and not self.procedural:
             found.append("data has neither labelled images nor procedural scenes")
         for name in ("aside", "procedural_share"):
@@ -159,7 +165,8 @@ class TrainConfig:
         data: What is trained on.
         loss: The terms of the loss.
         tune: Which parts of the model learn.
-        jitter: How crops vary.
+        jitter: How crops around objects vary.
+        frames: How whole frames vary.
         model: The architecture.
     """
 
@@ -194,6 +201,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     jitter: CropJitter = field(default_factory=CropJitter)
+    frames: FrameJitter = field(default_factory=FrameJitter)
     model: ModelConfig = field(default_factory=tiny_config)
 
     def problems(self) -> list[str]:

@@ -137,6 +137,8 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 def _fit(hint: Any, value: Any) -> tuple[bool, Any]:
     """Say whether a value from a file fits a type, and return it as that type."""
+    if hint is Any:
+        return True, value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
         if not isinstance(value, list | tuple):

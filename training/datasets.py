@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.config import TrainConfig
 from training.crops import sample_crop
 from training.prompts import centre_click, inner_click, jitter_box, mask_box
 from training.scenes import DatasetError, Scene
+
+if TYPE_CHECKING:
+    from training.config import TrainConfig
 
 PROMPTS = 2
 """Prompts a crop of `CropDataset`: a box, and a click."""

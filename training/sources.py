@@ -11,8 +11,9 @@ from torch.utils.data import Dataset
 
 from training.config import TrainConfig
 from training.datasets import CropDataset, Sample
+from training.frames import FrameDataset
 from training.procedural import procedural_scenes
-from training.scenes import Scene, read_coco, split_scenes
+from training.scenes import DatasetError, Scene, read_coco, split_scenes
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,23 @@ class TrainingData:
 
 
 def of_classes(scenes: Sequence[Scene], classes: Sequence[str]) -> list[Scene]:
-    """Keep the objects of some classes, and the scenes that have one; no class named keeps all."""
+    """Keep the objects of some classes, and the scenes that have one; no class named keeps all.
+
+    Raises:
+        DatasetError: No object is of one of the classes.
+    """
+    if not classes:
+        return list(scenes)
+    known = sorted({o.class_name for scene in scenes for o in scene.objects})
+    unknown = [name for name in classes if name not in known]
+    if unknown and known:
+        raise DatasetError(
+            f"no object is of class {', '.join(map(repr, unknown))}; the labels have {', '.join(known)}"
+        )
+    return _filtered(scenes, classes)
+
+
+def _filtered(scenes: Sequence[Scene], classes: Sequence[str]) -> list[Scene]:
     if not classes:
         return list(scenes)
     kept = (
@@ -50,11 +67,16 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     data = config.data
     labelled = [scene for path in data.coco for scene in read_coco(Path(path))]
-    kept, aside = split_scenes(labelled, data.aside, seed=0) if labelled else ([], [])
-    kept, aside = of_classes(kept, data.classes), of_classes(aside, data.classes)
+    of_classes(labelled, data.classes)  # names a class that is none
+    kept, aside = (_filtered(part, data.classes) for part in split_scenes(labelled, data.aside, seed=0))
     cache = Path(data.cache) if data.cache else Path(config.output).parent / "procedural"
     procedural = procedural_scenes(data.procedural, config.seed, cache) if data.procedural else []
     for what, scenes in (("labelled", kept), ("set aside", aside), ("procedural", procedural)):
         log.info("%d scenes %s, %d objects", len(scenes), what, sum(len(s.objects) for s in scenes))
-    samples = CropDataset(config, kept, procedural, length=2**62)
+    if data.pipeline == "frames":
+        groups = [(kept, 1 - data.procedural_share), (procedural, data.procedural_share)]
+        size = config.model.input_px
+        samples: Dataset[Sample] = FrameDataset(groups, config.frames, size, config.box_noise, config.seed)
+    else:
+        samples = CropDataset(config, kept, procedural, length=2**62)
     return TrainingData(samples, len(kept) or len(procedural), aside)

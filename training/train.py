@@ -118,6 +118,11 @@ class StopRequest:
         self.asked = True
         log.info("stopping after this step; press Ctrl-C again to stop at once")
 
+    @property
+    def minutes_left(self) -> float | None:
+        """How many minutes are left; None where there is no end."""
+        return None if self._end is None else max(0.0, (self._end - time.monotonic()) / 60)
+
     def __call__(self) -> bool:
         """Say whether to stop."""
         return self.asked or (self._end is not None and time.monotonic() >= self._end)

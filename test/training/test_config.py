@@ -69,7 +69,9 @@ def test_every_field_is_documented(cls):
         assert f"\n        {field.name}: " in cls.__doc__, field.name
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*CONFIGS.glob("tiny*.toml"), *CONFIGS.glob("vit-*.toml")], ids=lambda path: path.stem
+)
 def test_every_configuration_that_ships_is_valid(path, tmp_path):
     """On any machine: data that is not there is replaced."""
     labels = tmp_path / "labels.json"

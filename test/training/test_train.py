@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from labelled import write_labels
 from PIL import Image
 from training_runs import CONFIGS, write_config
 
@@ -23,25 +24,6 @@ from training.run import Run
 from training.sources import open_data
 from training.train import batches, fit, main
 from training.tuning import build_model, choose_trainable, is_hq, trainable
-
-
-def write_labels(folder, count=3):
-    """Write a COCO file of `count` images with a bright square each, so that there is something to learn."""
-    (folder / "images").mkdir(exist_ok=True)
-    rng = np.random.default_rng(0)
-    images, annotations = [], []
-    for i in range(count):
-        rgb = rng.integers(0, 60, (80, 90, 3)).astype(np.uint8)
-        x, y = 20 + 5 * i, 30
-        rgb[y : y + 21, x : x + 21] = 220
-        Image.fromarray(rgb).save(folder / "images" / f"{i}.png")
-        images.append({"id": i, "file_name": f"{i}.png", "width": 90, "height": 80})
-        square = [x, y, x + 20, y, x + 20, y + 20, x, y + 20]
-        annotations.append({"id": i, "image_id": i, "category_id": 1 + i % 2, "segmentation": [square]})
-    categories = [{"id": 1, "name": "ship"}, {"id": 2, "name": "vehicle"}]
-    path = folder / "labels.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
-    return path
 
 
 def one_run(tmp_path, changes=(), **options):

@@ -1,0 +1,197 @@
+"""Ablate ROS-SAM: `python -m training.ablate --config training/configs/ablate-small.toml`.
+
+From one base, each row changes one thing and is trained with the same budget, once a seed. A row's state and
+result lie in a folder of its own: the same command goes on wherever it was stopped, so it can run over days.
+The table is written anew, as Markdown and JSON, whenever a row is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ros_sam_core.errors import RosSamError
+from ros_sam_core.geo.array_frame import ArrayFrame
+from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.prompts import Prompt
+from ros_sam_core.geo.segments import Segment
+from ros_sam_core.geo.vectorize import rasterize
+from ros_sam_core.model.checkpoints import load_checkpoint
+from ros_sam_core.model.config import CropPolicy
+from ros_sam_core.model.zoo import resolve
+from ros_sam_core.predict.cache import CacheOptions
+from ros_sam_core.predict.segmenter import Segmenter
+from training.ablation import (
+    AblationConfig,
+    Row,
+    Target,
+    as_markdown,
+    base_path,
+    folder_of,
+    load_ablation,
+    pretrain_config,
+    row_config,
+    rows_of,
+    table_of,
+)
+from training.scenes import Scene, read_coco
+from training.sources import of_classes
+from training.state import write_text
+from training.train import INTERRUPTED, StopRequest
+
+log = logging.getLogger(__name__)
+FAILED = 3
+"""Exit code when some rows could not be trained; the others are in the table."""
+
+
+def train(values: dict[str, Any], options: argparse.Namespace, stop: StopRequest) -> int:
+    """Train by a configuration in a process of its own; returns the exit code of `training.train`."""
+    folder = Path(values["output"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ablation.json"
+    write_text(path, json.dumps(values, indent=1))
+    command = [sys.executable, "-m", "training.train", "--config", str(path)]
+    command += ["--processes", str(options.processes)]
+    if options.threads:
+        command += ["--threads", str(options.threads)]
+    if stop.minutes_left is not None:
+        command += ["--budget-minutes", f"{stop.minutes_left:.3f}"]
+    return subprocess.run(command, check=False).returncode
+
+
+def measure(weights: Path, crop: CropPolicy, head: str, scenes: list[Scene], device: str) -> list[float]:
+    """Return the IoU of every object of some scenes, prompted by its box; one that is not found scores 0."""
+    loaded = load_checkpoint(weights)
+    loaded.model.config = replace(loaded.model.config, crop=crop, head=head)  # type: ignore[arg-type]
+    segmenter = Segmenter(loaded.model.to(device), weights.stem, loaded.sha256[:12], CacheOptions(disk_mb=0))
+    ious = []
+    for scene in scenes:
+        frame = ArrayFrame(scene.rgb, Grid(scene.rgb.shape[:2]), source=scene.name)
+        prompts = [Prompt(str(i), box=obj.box) for i, obj in enumerate(scene.objects)]
+        for obj, found in zip(scene.objects, segmenter.iter_segments(frame, prompts), strict=True):
+            truth = obj.frame_mask(frame.grid.shape)
+            mask = rasterize(found.geometry, frame.grid) if isinstance(found, Segment) else truth & False
+            ious.append(float((mask & truth).sum() / (mask | truth).sum()))
+    return ious
+
+
+def val_scenes(target: Target) -> list[Scene]:
+    """Read what a target is measured on."""
+    return of_classes([s for path in target.val for s in read_coco(Path(path))], target.classes)
+
+
+def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[tuple[Row, int]]:
+    """Yield what is not finished, one seed of all rows after the other."""
+    for seed in config.seeds:
+        for row in rows_of(config):
+            if only and row.key not in only:
+                continue
+            if row.tune is None and seed != config.seeds[0]:
+                continue
+            if not (folder_of(config, row, seed) / "result.json").is_file():
+                yield row, seed
+
+
+def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[Scene]]) -> None:
+    """Measure a row that is trained, and write its result and the table."""
+    folder = folder_of(config, row, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{row.key}.safetensors" if row.tune else resolve(base_path(config))
+    crop = CropPolicy(kind="fixed", crop_px=config.crop_px if row.crop else 0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    ious = {name: measure(weights, crop, row.head, some, device) for name, some in scenes.items()}
+    result = {
+        "row": row.key,
+        "seed": seed,
+        "steps": config.train.get("steps") if row.tune else 0,
+        "iou": {name: float(np.mean(values)) for name, values in ious.items()},
+        "objects": {name: len(values) for name, values in ious.items()},
+        "ious": {name: [round(v, 4) for v in values] for name, values in ious.items()},
+    }
+    write_text(folder / "result.json", json.dumps(result))
+    log.info("%s, seed %d: %s", row.title, seed, result["iou"])
+    write_table(config)
+
+
+def write_table(config: AblationConfig) -> str:
+    """Write the table of what is finished; returns it as Markdown."""
+    table = table_of(config)
+    text = as_markdown(table)
+    folder = Path(config.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "table.json", json.dumps(table, indent=1))
+    write_text(folder / "table.md", text + "\n")
+    return text
+
+
+def run(config: AblationConfig, options: argparse.Namespace, stop: StopRequest) -> int:
+    """Train and measure what is not finished; returns the exit code."""
+    if not config.base and not Path(base_path(config)).is_file():
+        log.info("training the base")
+        code = train(pretrain_config(config), options, stop)
+        if code:
+            return code
+    scenes = {target.name: val_scenes(target) for target in config.targets}
+    failed = []
+    for row, seed in jobs(config, options.rows):
+        if stop():
+            return INTERRUPTED
+        log.info("row %s, seed %d", row.key, seed)
+        if row.tune:
+            code = train(row_config(config, row, seed), options, stop)
+            if code == INTERRUPTED:
+                return INTERRUPTED
+            if code:
+                failed.append(f"{row.key} (seed {seed})")
+                continue
+        finish(config, row, seed, scenes)
+    if failed:
+        log.error("could not be trained: %s; the lines above say why", ", ".join(failed))
+    return FAILED if failed else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ablate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, required=True, help="TOML file; see training/configs/ablate-*")
+    parser.add_argument("--output", help="folder of everything, in place of the configuration's")
+    parser.add_argument("--rows", nargs="+", help="only these rows, by the names of their folders")
+    parser.add_argument("--budget-minutes", type=float, help="save and stop after this time")
+    parser.add_argument("--processes", type=int, default=1, help="processes of a training, one a GPU")
+    parser.add_argument("--threads", type=int, help="CPU threads of a process")
+    parser.add_argument("--table", action="store_true", help="write the table of what is finished and stop")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        config = load_ablation(options.config, options.output)
+        code = 0
+        if not options.table:
+            with StopRequest(options.budget_minutes) as stop:
+                code = run(config, options, stop)
+        sys.stdout.write(write_table(config) + "\n")
+    except RosSamError as error:
+        log.error("%s", error)
+        return 2
+    if code == INTERRUPTED:
+        log.info("stopped; the same command goes on")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

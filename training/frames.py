@@ -1,0 +1,176 @@
+"""The paper's training pipeline: large-scale jitter of frames, with every object in the crop as a prompt.
+
+Resize by a factor, crop to the input size wherever it falls, turn and flip, distort the colours, pad;
+boxes come from the cropped masks (ROS-SAM, arXiv 2503.12006, section 3; large-scale jitter: Ghiasi et al.
+2021). All of the geometry is one affine map, so that image and masks are each resampled once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ros_sam_core.errors import ConfigInvalid
+from training.crops import distort, sample_affine
+from training.datasets import Sample
+from training.prompts import jitter_box, mask_box
+from training.scenes import DatasetError, Scene, SceneObject
+
+
+@dataclass(frozen=True)
+class FrameJitter:
+    """How frames vary in training.
+
+    Attributes:
+        scale: Range of the factor by which a frame is resized; the crop's side is the input's over it.
+        whole: Show the frame whole in place of a crop; `scale` is then relative to one that just fits.
+        object_share: Share of crops placed so that they hold an object; the others fall anywhere. Where the
+            input is small beside the frame, crops that fall anywhere are mostly empty.
+        any_angle: Share of crops at any angle; the others are turned by multiples of 90 degrees.
+        flip: Share of crops that are mirrored.
+        photometric: Strength of brightness, contrast, colour, blur, noise and compression; 0 is none.
+        pad: Grey level beyond the frame.
+        most_objects: Objects of a crop that are prompted at most; of more, a random choice.
+        least_px: Objects of which fewer pixels of the input are left are not prompted.
+    """
+
+    scale: tuple[float, float] = (0.1, 4.0)
+    whole: bool = False
+    object_share: float = 0.0
+    any_angle: float = 0.5
+    flip: float = 0.5
+    photometric: float = 1.0
+    pad: int = 144
+    most_objects: int = 64
+    least_px: int = 12
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ConfigInvalid(f"scale is {self.scale}; give two factors, the smaller first, more than 0")
+        for name in ("object_share", "any_angle", "flip"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigInvalid(f"{name} is {getattr(self, name)}; it is a share, 0 to 1")
+        if not 0 <= self.pad <= 255:
+            raise ConfigInvalid(f"pad is {self.pad}; it is a grey level, 0 to 255")
+        if self.most_objects < 1 or self.least_px < 1:
+            raise ConfigInvalid("most_objects and least_px must be 1 or more")
+
+
+def frame_affine(
+    scene: Scene, rng: np.random.Generator, jitter: FrameJitter, size: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return the 2x3 matrix from crop shares (0..1) to frame pixels, and the crop's side in frame pixels."""
+    height, width = scene.rgb.shape[:2]
+    factor = rng.uniform(*jitter.scale)
+    side = max(width, height) / factor if jitter.whole else size / factor
+    if scene.objects and not jitter.whole and rng.random() < jitter.object_share:
+        obj = scene.objects[rng.integers(len(scene.objects))]
+        middle = np.array([obj.box[0] + obj.box[2], obj.box[1] + obj.box[3]]) / 2
+        centre = middle + rng.uniform(-0.4, 0.4, 2) * side
+    else:
+        # The crop lies in the frame; where it is the larger one, the frame lies in it.
+        room = np.array([width, height]) - side
+        centre = side / 2 + room * rng.uniform(0, 1, 2)
+    turned = rng.random() < jitter.any_angle
+    angle = rng.uniform(0, 2 * math.pi) if turned else rng.integers(4) * math.pi / 2
+    cos, sin = math.cos(angle), math.sin(angle)
+    linear = side * np.array([[cos, -sin], [sin, cos]])
+    if rng.random() < jitter.flip:
+        linear[:, 0] *= -1
+    return np.column_stack([linear, centre - linear @ [0.5, 0.5]]), side
+
+
+def sees(obj: SceneObject, matrix: NDArray[np.float64]) -> bool:
+    """Say whether the bounds of a crop touch an object's box."""
+    corners = matrix[:, :2] @ np.array([[0, 1, 0, 1], [0, 0, 1, 1]]) + matrix[:, 2:]
+    low, high = corners.min(1), corners.max(1)
+    xmin, ymin, xmax, ymax = obj.box
+    return bool(xmin < high[0] and xmax > low[0] and ymin < high[1] and ymax > low[1])
+
+
+def sample_frame(
+    scene: Scene, rng: np.random.Generator, jitter: FrameJitter, size: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Draw a crop of a frame.
+
+    Returns:
+        The image, float32 [3, size, size] in 0..255, and the masks, float32 [size, size] in 0..1, of the
+        objects that the crop holds; there may be none.
+    """
+    matrix, side = frame_affine(scene, rng, jitter, size)
+    level = min(max(0, math.floor(math.log2(side / size) + 0.3)), len(scene.pyramid) - 1)
+    pixels = scene.pyramid[level]
+    image = sample_affine(pixels, matrix / 2**level, size)
+    inside = sample_affine(np.ones((*pixels.shape[:2], 1), np.uint8), matrix / 2**level, size)
+    image = distort(image, rng, jitter.photometric) * inside + jitter.pad * (1 - inside)
+    masks = []
+    for obj in scene.objects:
+        if sees(obj, matrix):
+            own = matrix - [[0, 0, obj.x0], [0, 0, obj.y0]]
+            mask = sample_affine(obj.mask[..., None], own, size)[0]
+            if int((mask > 0.5).sum()) >= jitter.least_px:
+                masks.append(mask)
+    if len(masks) > jitter.most_objects:
+        masks = [masks[i] for i in sorted(rng.permutation(len(masks))[: jitter.most_objects])]
+    return image, masks
+
+
+class FrameDataset(Dataset[Sample]):
+    """Crops of labelled frames in an endless order of epochs, all their objects prompted by boxes.
+
+    Args:
+        groups: Scenes, and the share of samples drawn from them.
+        jitter: How frames vary.
+        size: Side of the input.
+        box_noise: Largest box noise, share of width and height.
+        seed: The run's.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[tuple[Sequence[Scene], float]],
+        jitter: FrameJitter,
+        size: int,
+        box_noise: float,
+        seed: int,
+    ) -> None:
+        self.groups = [(scenes, share) for scenes, share in groups if scenes and share > 0]
+        if not self.groups:
+            raise DatasetError("no frames are left to train on; see data.procedural_share and data.classes")
+        shares = np.array([share for _, share in self.groups])
+        self.shares = shares / shares.sum()
+        self.jitter, self.size, self.box_noise, self.seed = jitter, size, box_noise, seed
+
+    def __len__(self) -> int:
+        return 2**62
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng([self.seed, index])
+        scenes = self.groups[int(rng.choice(len(self.groups), p=self.shares))][0]
+        scene = scenes[_shuffled(index, len(scenes), self.seed)]
+        image, masks = sample_frame(scene, rng, self.jitter, self.size)
+        boxes = [jitter_box(mask_box((m > 0.5).numpy()), self.box_noise * rng.random(), rng) for m in masks]
+        count = len(masks)
+        targets = torch.stack(masks) if masks else torch.zeros(0, self.size, self.size)
+        return Sample(
+            image=image.round().clamp(0, 255).byte(),
+            targets=(targets * 255).round().byte(),
+            boxes=torch.from_numpy(np.array(boxes).reshape(count, 4)).float(),
+            points=torch.zeros(count, 0, 2),
+            labels=torch.zeros(count, 0, dtype=torch.long),
+            index=index,
+            name=scene.name,
+        )
+
+
+def _shuffled(index: int, count: int, seed: int) -> int:
+    """Return the index-th number of endless shuffles of 0 .. count-1, one an epoch."""
+    epoch, place = divmod(index, count)
+    return int(np.random.default_rng([seed, epoch, 1]).permutation(count)[place])
