@@ -6,22 +6,31 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast test-qgis lint format types package clean
+.PHONY: help demo test test-fast test-qgis test-qgis340 screenshots translations lint format types package clean
 
 help:  ## Show this help.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## Segment a made-up airport with the bundled model, into demo_output/.
 	.venv/bin/ros-sam demo --output $(DEMO_OUTPUT)
 
-test: lint types  ## Lint, type check and run every test.
-	.venv/bin/python -m pytest
+test: lint types  ## Lint, type check and run every test; those of the plugin where there is a QGIS.
+	bash .ci/test
 
 test-fast: $(READY)  ## Run the tests that take no more than a few seconds.
 	.venv/bin/python -m pytest -m "not slow"
 
 test-qgis: $(READY)  ## Run the plugin's tests in QGIS, with QGIS's own Python; without QGIS they are skipped.
 	bash .ci/qgis
+
+test-qgis340: $(READY)  ## Run the plugin's tests in QGIS 3.40, in a Debian trixie folder (made once, 2 GB, as root).
+	bash .ci/qgis340
+
+screenshots: $(READY)  ## Take the pictures of the user guide anew, from a run of the QGIS desktop program.
+	.venv/bin/python .ci/screenshots.py
+
+translations: $(READY)  ## Bring the plugin's translations up to date and compile them.
+	.venv/bin/python .ci/translate.py
 
 lint: $(READY)  ## Check style and format with ruff.
 	.venv/bin/ruff check .

@@ -118,6 +118,7 @@ class Controller(QObject):
         self.session.failed.connect(self._on_failure)
         self.hover.shown.connect(self._on_preview)
         self.hover.hidden.connect(lambda: self.marks.show_preview(None, None))
+        self.hover.blind.connect(self._on_blind)
         self.keeper.changed.connect(self._show_steps)
         self.files.opened.connect(self._on_frame)
         self.player.frame_changed.connect(self._on_frame)
@@ -256,6 +257,11 @@ class Controller(QObject):
     def _on_preview(self, outline: Outline, source: Source) -> None:
         if self._may_preview():
             self.marks.show_preview(outline.geometry, source.crs)
+
+    def _on_blind(self) -> None:
+        """Have what is around the cursor encoded, once the mouse rests there or moves on for a while."""
+        if not self._rest.isActive():
+            self._rest.start()
 
     def _on_reopen(self, point: QgsPointXY) -> None:
         source = self._source()

@@ -17,7 +17,7 @@ from .settings import store as settings
 from .store.export import Export
 from .store.keeper import Keeper
 from .store.look import style_objects
-from .store.output import own_layers
+from .store.output import default_folder, own_layers
 from .store.target import StoreError, Target
 from .video.opening import open_video
 
@@ -111,8 +111,9 @@ class Files(QObject):
         if layer is None:
             self._warn(tr("There are no kept objects yet."))
             return
+        proposed = os.path.join(default_folder(""), layer.name())
         path, _ = QFileDialog.getSaveFileName(
-            self._iface.mainWindow(), tr("Export kept objects"), layer.name(), ";;".join(FILTERS)
+            self._iface.mainWindow(), tr("Export kept objects"), proposed, ";;".join(FILTERS)
         )
         if path:
             self.export(layer, path)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, Qt
-from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
 from .controller import Controller
 from .dock.dock import SegmentDock
 from .engine.engine import Engine
 from .i18n import load_translator, tr
+from .icons import icon
 from .processing.provider import RosSamProvider
 from .settings import store as settings
 from .settings.desk import SettingsDesk
@@ -38,9 +37,9 @@ class RosSamPlugin:
         self.dock = SegmentDock(self.iface.mainWindow())
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.controller = Controller(self.iface, self.engine, self.dock)
-        self.desk = SettingsDesk(self.iface, self.engine, self.dock, icon("ros_sam.svg"))
+        self.desk = SettingsDesk(self.iface, self.engine, self.dock, icon("ros_sam"))
         self.initProcessing()
-        self.action = QAction(icon("ros_sam.svg"), tr("ROS-SAM: outline objects"), self.iface.mainWindow())
+        self.action = QAction(icon("ros_sam"), tr("ROS-SAM: outline objects"), self.iface.mainWindow())
         self.action.setCheckable(True)
         self.action.toggled.connect(self._on_action)
         self.iface.addToolBarIcon(self.action)
@@ -50,7 +49,7 @@ class RosSamPlugin:
 
     def initProcessing(self) -> None:
         """Add the algorithms; `qgis_process` calls this and nothing else."""
-        self.provider = RosSamProvider(icon("ros_sam.svg"))
+        self.provider = RosSamProvider(icon("ros_sam"))
         QgsApplication.processingRegistry().addProvider(self.provider)
 
     def unload(self) -> None:
@@ -76,8 +75,3 @@ class RosSamPlugin:
         if wanted:
             self.dock.setUserVisible(True)
         self.controller.set_active(wanted)
-
-
-def icon(name: str) -> QIcon:
-    """Return one of the plugin's icons."""
-    return QIcon(os.path.join(os.path.dirname(__file__), "icons", name))

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..engine.engine import Status
 from ..i18n import tr
+from ..icons import icon, theme_icon
 from ..map.tool import Mode
 from ..session.at_hand import ObjectAtHand
 from .frames_box import FramesBox
@@ -82,6 +83,8 @@ class SegmentDock(QgsDockWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
+        bar = scroll.verticalScrollBar().sizeHint().width()
+        scroll.setMinimumWidth(body.minimumSizeHint().width() + bar)  # nothing is cut off, in any language
         self.setWidget(scroll)
         self.set_status(Status.OFF, "")
         self.show_object(None)
@@ -180,7 +183,7 @@ class SegmentDock(QgsDockWidget):
         self.retry = QPushButton(tr("Try again"))
         self.retry.clicked.connect(lambda: self.retry_wanted.emit())
         self.settings = QToolButton()
-        self.settings.setText("⚙")
+        self.settings.setIcon(theme_icon("mActionOptions"))
         self.settings.setToolTip(tr("Settings: engine, models, diagnostics"))
         self.settings.clicked.connect(lambda: self.settings_wanted.emit())
         for widget in (self.lamp, self.status, self.setup, self.retry, self.settings):
@@ -189,7 +192,7 @@ class SegmentDock(QgsDockWidget):
 
     def _choices(self) -> QFormLayout:
         form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.layer.setAllowEmptyLayer(True)
@@ -225,7 +228,7 @@ class SegmentDock(QgsDockWidget):
         """Put the button for bands and stretch beside the layer."""
         row = QHBoxLayout()
         self.look = QToolButton()
-        self.look.setText("RGB")
+        self.look.setIcon(icon("bands"))
         self.look.setToolTip(tr("Bands and stretch that the model sees"))
         self.look.clicked.connect(lambda: self.look_wanted.emit())
         row.addWidget(box, 1)
@@ -234,7 +237,7 @@ class SegmentDock(QgsDockWidget):
 
     def _mode_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        self.tool = QPushButton(tr("Outline"))
+        self.tool = QPushButton(icon("ros_sam"), tr("Outline"))
         self.tool.setCheckable(True)
         self.tool.setToolTip(tr("Turn the map tool on or off"))
         self.tool.toggled.connect(self.tool_toggled)
@@ -249,6 +252,8 @@ class SegmentDock(QgsDockWidget):
         for mode, (text, tip) in texts.items():
             button = self.modes[mode] = QToolButton()
             button.setText(text)
+            button.setIcon(icon(mode.value))
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setToolTip(f"{tip} (Tab)")
             button.setCheckable(True)
             button.clicked.connect(lambda _=False, chosen=mode: self.mode_chosen.emit(chosen))
@@ -265,10 +270,10 @@ class SegmentDock(QgsDockWidget):
         self.facts.setWordWrap(True)
         column.addWidget(self.facts)
         row = QHBoxLayout()
-        self.keep = QPushButton(tr("Keep"))
+        self.keep = QPushButton(icon("keep"), tr("Keep"))
         self.undo, self.redo = QToolButton(), QToolButton()
-        self.undo.setText("↶")
-        self.redo.setText("↷")
+        self.undo.setIcon(theme_icon("mActionUndo"))
+        self.redo.setIcon(theme_icon("mActionRedo"))
         self.clear = QPushButton(tr("Clear"))
         for button, tip, signal in (
             (self.keep, tr("Keep the object (Enter)"), self.kept),
@@ -284,8 +289,8 @@ class SegmentDock(QgsDockWidget):
 
     def _file_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        self.video = QPushButton(tr("Open video…"))
-        self.export = QPushButton(tr("Export…"))
+        self.video = QPushButton(icon("video"), tr("Open video…"))
+        self.export = QPushButton(theme_icon("mActionFileSaveAs"), tr("Export…"))
         self.video.setToolTip(tr("Open a satellite video as frames"))
         self.export.setToolTip(tr("Save kept objects as GeoPackage, GeoJSON, Shapefile or FlatGeobuf"))
         self.video.clicked.connect(lambda: self.video_wanted.emit())

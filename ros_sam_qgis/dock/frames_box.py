@@ -30,6 +30,7 @@ class FramesBox(QGroupBox):
         self.next.setToolTip(tr("Next frame"))
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.label = QLabel()
+        self.label.setWordWrap(True)
         self.only_then = QCheckBox(tr("Objects show at their time only"))
         grid.addWidget(self.previous, 0, 0)
         grid.addWidget(self.slider, 0, 1)

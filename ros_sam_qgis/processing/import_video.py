@@ -21,8 +21,10 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QDateTime
+from qgis.PyQt.QtGui import QIcon
 
 from ..i18n import tr
+from ..icons import icon
 from ..sources.source import SourceError
 from ..video.decode import TIFF_OPTIONS, DecodeCancelled, Reference, decode, read_reference
 from ..video.layers import add_video
@@ -42,6 +44,10 @@ class ImportVideo(QgsProcessingAlgorithm):
     def name(self) -> str:
         """Return the name by which models and scripts know it."""
         return "import_video"
+
+    def icon(self) -> QIcon:
+        """Return the icon in the toolbox."""
+        return icon("video")
 
     def displayName(self) -> str:
         """Return the name in the toolbox."""

@@ -10,8 +10,10 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingParameterFeatureSource,
 )
+from qgis.PyQt.QtGui import QIcon
 
 from ..i18n import tr
+from ..icons import icon
 from ..session.prompts import Prompts
 from .asking import Request
 from .segment import SegmentAlgorithm
@@ -23,6 +25,10 @@ class SegmentByBoxes(SegmentAlgorithm):
     def name(self) -> str:
         """Return the name by which models and scripts know it."""
         return "segment_by_boxes"
+
+    def icon(self) -> QIcon:
+        """Return the icon in the toolbox."""
+        return icon("segment_boxes")
 
     def displayName(self) -> str:
         """Return the name in the toolbox."""

@@ -11,8 +11,10 @@ from qgis.core import (
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
 )
+from qgis.PyQt.QtGui import QIcon
 
 from ..i18n import tr
+from ..icons import icon
 from ..session.prompts import Prompts
 from .asking import Request
 from .segment import SegmentAlgorithm
@@ -26,6 +28,10 @@ class SegmentByPoints(SegmentAlgorithm):
     def name(self) -> str:
         """Return the name by which models and scripts know it."""
         return "segment_by_points"
+
+    def icon(self) -> QIcon:
+        """Return the icon in the toolbox."""
+        return icon("segment_points")
 
     def displayName(self) -> str:
         """Return the name in the toolbox."""

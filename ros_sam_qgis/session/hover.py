@@ -23,10 +23,12 @@ class Hover(QObject):
     Signals:
         shown: an `Outline` of what is under the cursor, and the `Source` that it is on.
         hidden: there is none.
+        blind: nothing around the cursor is encoded yet.
     """
 
     shown = pyqtSignal(object, object)
     hidden = pyqtSignal()
+    blind = pyqtSignal()
 
     def __init__(self, frames: Frames, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +74,8 @@ class Hover(QObject):
             self.shown.emit(self.outline, source)
         else:
             self._hide()
+            if not answer.get("ready", True):
+                self.blind.emit()
         self._ask()
 
     def _on_failed(self, failure: Failure) -> None:

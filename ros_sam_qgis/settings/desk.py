@@ -42,12 +42,14 @@ class SettingsDesk(QObject):
         dock.setup_wanted.connect(self.set_up)
         dock.settings_wanted.connect(self.open_page)
         self.installer.finished.connect(self._on_installed)
+        engine.status_changed.connect(self._on_status)
         self.offer_setup()
 
     def close(self) -> None:
         """Take the page away; a set-up under way is stopped, and can be gone on with."""
         self._iface.unregisterOptionsWidgetFactory(self._factory)
         self.installer.finished.disconnect(self._on_installed)
+        self._engine.status_changed.disconnect(self._on_status)
         self.installer.cancel()
         if self._dialog is not None:
             self._dialog.close()
@@ -82,6 +84,10 @@ class SettingsDesk(QObject):
             self._dock.set_needs_setup(True)
         else:
             self._dock.set_needs_setup(False)
+
+    def _on_status(self, *_: object) -> None:
+        """Look again: the engine starts anew when the settings have changed."""
+        self.offer_setup()
 
     def _on_dialog_closed(self) -> None:
         if self._dialog is not None:

@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..session.session import KeptObject
 from ..session.undo import Step, UndoStack
-from .output import Key, default_target, reopen
+from .output import Key, add_on_top, default_target, reopen
 from .target import ObjectGone, Place, StoreError, Target
 
 
@@ -136,7 +136,7 @@ class Keeper(QObject):
         place = target.write(kept)
         self.steps.push(KeepStep(Key.of(target.layer), place))
         if new:
-            QgsProject.instance().addMapLayer(target.layer)
+            add_on_top(target.layer)
             self.added.emit(target.layer)
 
     def _target(self, kept: KeptObject) -> tuple[Target, bool]:

@@ -45,7 +45,7 @@ def reopen(key: Key) -> Target:
     layer = QgsVectorLayer(key.source, key.name, key.provider)
     if key.provider == "memory" or not layer.isValid():
         raise ObjectGone(tr("The layer {name} is gone.").format(name=key.name))
-    QgsProject.instance().addMapLayer(layer)
+    add_on_top(layer)
     return Target(layer)
 
 
@@ -76,6 +76,12 @@ def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
         raise ObjectGone(tr("{path} was written and cannot be read again.").format(path=path))
     layer.setCustomProperty(ROLE, table)
     return Target(layer), True
+
+
+def add_on_top(layer: QgsVectorLayer) -> None:
+    """Add a layer to the project above all others, never into the group of a video."""
+    QgsProject.instance().addMapLayer(layer, False)
+    QgsProject.instance().layerTreeRoot().insertLayer(0, layer)
 
 
 def own_layers() -> list[QgsVectorLayer]:

@@ -9,6 +9,7 @@ from qgis.core import (
     Qgis,
     QgsContrastEnhancement,
     QgsDateTimeRange,
+    QgsLayerTree,
     QgsLayerTreeGroup,
     QgsMultiBandColorRenderer,
     QgsProject,
@@ -16,6 +17,7 @@ from qgis.core import (
     QgsRasterLayerTemporalProperties,
     QgsRasterRenderer,
     QgsSingleBandGrayRenderer,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QDateTime, Qt
 
@@ -118,13 +120,24 @@ def add_video(
     if not layers:
         return []
     renderer = one_stretch(layers)
-    group: QgsLayerTreeGroup = project.layerTreeRoot().insertGroup(0, video)
+    root = project.layerTreeRoot()
+    group: QgsLayerTreeGroup = root.insertGroup(below_vectors(root), video)
     project.addMapLayers(layers, False)
     for layer in layers:
         layer.setRenderer(renderer.clone())
         group.addLayer(layer).setExpanded(False)
     group.setExpanded(False)
     return layers
+
+
+def below_vectors(root: QgsLayerTreeGroup) -> int:
+    """Return the place in a layer tree under the vector layers at its top, so that frames hide none."""
+    place = 0
+    for node in root.children():
+        if not (QgsLayerTree.isLayer(node) and isinstance(node.layer(), QgsVectorLayer)):
+            break
+        place += 1
+    return place
 
 
 def to_qt(time: datetime) -> QDateTime:

@@ -25,10 +25,13 @@ class Interface(QObject):
         column.addWidget(self.bar)
         column.addWidget(self.canvas, 1)
         self.window.setCentralWidget(body)
+        self._said: list[str] = []
+        self.bar.widgetAdded.connect(lambda item: self._said.append(item.text()))
         self.toolbar = QToolBar()
         self.window.addToolBar(self.toolbar)
         self.menu = self.window.menuBar().addMenu("Raster")
-        self.bridge = QgsLayerTreeMapCanvasBridge(QgsProject.instance().layerTreeRoot(), self.canvas)
+        root = QgsProject.instance().layerTreeRoot()
+        self.bridge = QgsLayerTreeMapCanvasBridge(root, self.canvas, self.canvas)  # it goes with the canvas
         self.active: Any = None
         self.factories: list[Any] = []
         self.options_shown = ""
@@ -84,8 +87,8 @@ class Interface(QObject):
         self.options_shown = page
 
     def messages(self) -> list[str]:
-        """Return the texts in the message bar."""
-        return [item.text() for item in self.bar.items()]
+        """Return what the message bar has said, gone or not."""
+        return list(self._said)
 
     def close(self) -> None:
         self.window.close()

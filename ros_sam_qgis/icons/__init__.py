@@ -1,0 +1,50 @@
+"""The plugin's icons: QGIS's own where it has one, ours in the ink of the user's theme."""
+
+from __future__ import annotations
+
+import os
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QByteArray, Qt
+from qgis.PyQt.QtGui import QIcon, QPainter, QPalette, QPixmap
+from qgis.PyQt.QtSvg import QSvgRenderer
+
+INK = "#232629"
+"""What our drawings are drawn in: replaced by the colour of the theme's text."""
+SIZES = (16, 20, 24, 32, 48, 64)
+
+
+def icon(name: str) -> QIcon:
+    """Return one of our icons, light on dark themes and dark on light ones.
+
+    Args:
+        name: of the file, without `.svg`.
+    """
+    with open(os.path.join(os.path.dirname(__file__), f"{name}.svg"), encoding="utf-8") as file:
+        drawing = file.read()
+    palette = QgsApplication.palette()
+    found = QIcon()
+    for mode, group in (
+        (QIcon.Mode.Normal, QPalette.ColorGroup.Active),
+        (QIcon.Mode.Disabled, QPalette.ColorGroup.Disabled),
+    ):
+        ink = palette.color(group, QPalette.ColorRole.ButtonText).name()
+        renderer = QSvgRenderer(QByteArray(drawing.replace(INK, ink).encode("utf-8")))
+        for size in SIZES:
+            found.addPixmap(_drawn(renderer, size, 1.0 if mode == QIcon.Mode.Normal else 0.4), mode)
+    return found
+
+
+def theme_icon(name: str) -> QIcon:
+    """Return one of QGIS's own icons, such as `mActionUndo`."""
+    return QgsApplication.getThemeIcon(f"/{name}.svg")
+
+
+def _drawn(renderer: QSvgRenderer, size: int, opacity: float) -> QPixmap:
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setOpacity(opacity)
+    renderer.render(painter)
+    painter.end()
+    return pixmap

@@ -1,0 +1,96 @@
+"""The desktop program itself: the built zip is installed, objects are clicked, kept and exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from desktop import play
+from osgeo import ogr
+
+SCENARIO = Path(__file__).parent / "helpers" / "outlining.py"
+KEPT, OUTLINED = 4, 30
+APRON = (392080.5, 5819810.5)
+
+
+@pytest.fixture(scope="session")
+def day(
+    plugin_zip: Path, airport: Path, engine_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict:
+    """Play the scenario once. ROS_SAM_PICTURES names a folder that takes the pictures."""
+    folder = tmp_path_factory.mktemp("day")
+    facts = {
+        "zip": str(plugin_zip),
+        "airport": str(airport),
+        "folder": str(folder),
+        "python": str(engine_python),
+        "truth": apron(json.loads((airport / "truth.json").read_text())),
+    }
+    locale, theme = os.environ.get("ROS_SAM_LOCALE", "en"), os.environ.get("ROS_SAM_THEME", "default")
+    try:
+        report = play(SCENARIO, folder, facts, locale, theme)
+    finally:
+        wanted = os.environ.get("ROS_SAM_PICTURES")
+        if wanted and (folder / "pictures").exists():
+            shutil.copytree(folder / "pictures", wanted, dirs_exist_ok=True)
+    return {**report, "folder": folder, "facts": facts}
+
+
+def apron(objects: list[dict]) -> list[dict]:
+    """Return the larger aircraft, those in the middle of the apron first."""
+    found = [(polygon(one), one) for one in objects if one["class"] == "airplane"]
+    middle = ogr.CreateGeometryFromWkt(f"POINT ({APRON[0]} {APRON[1]})")
+    large = [(ring.Centroid().Distance(middle), one) for ring, one in found if ring.Area() > 100.0]
+    return [one for _, one in sorted(large, key=lambda pair: pair[0])]
+
+
+def polygon(one: dict) -> ogr.Geometry:
+    """Return the true outline of an object."""
+    ring = ogr.Geometry(ogr.wkbLinearRing)
+    for x, y in one["ring"]:
+        ring.AddPoint_2D(x, y)
+    found = ogr.Geometry(ogr.wkbPolygon)
+    found.AddGeometry(ring)
+    return found
+
+
+def outlines(path: Path) -> list[tuple[dict, ogr.Geometry]]:
+    """Read a file as another program does."""
+    dataset = ogr.Open(str(path))
+    return [(feature.items(), feature.GetGeometryRef().Clone()) for feature in dataset.GetLayer(0)]
+
+
+def test_qgis_ends_as_a_user_ends_it(day: dict) -> None:
+    assert day["done"] and day["code"] == 0, day["log"]
+    assert "Traceback" not in day["log"], day["log"]
+
+
+def test_no_engine_outlives_qgis(day: dict) -> None:
+    assert day["left"] == []
+
+
+def test_what_was_kept_is_in_the_geopackage_and_true(day: dict) -> None:
+    rows = outlines(day["folder"] / "ros_sam_objects.gpkg")
+    assert len(rows) == KEPT + 1  # the last one on the video
+    for number in range(KEPT):
+        truth = polygon(day["facts"]["truth"][number])
+        facts, found = max(rows, key=lambda row: row[1].Intersection(truth).Area())
+        share = found.Intersection(truth).Area() / found.Union(truth).Area()
+        assert share > 0.5, (number, share)
+        assert facts["class"] == "airplane" and facts["model"] == "ros-sam-tiny"
+    last = rows[-1][0]
+    assert last["frame"] == "20240501T100001" and last["time"]
+
+
+def test_the_export_holds_what_was_kept_then(day: dict) -> None:
+    collection = json.loads((day["folder"] / "outlines.geojson").read_text())
+    assert len(collection["features"]) == KEPT
+    longitude, latitude = collection["features"][0]["geometry"]["coordinates"][0][0][:2]
+    assert 13 < longitude < 14 and 52 < latitude < 53
+
+
+def test_processing_outlined_the_boxes(day: dict) -> None:
+    assert day["outlined"] >= OUTLINED
