@@ -26,7 +26,7 @@ class Interface(QObject):
         column.addWidget(self.canvas, 1)
         self.window.setCentralWidget(body)
         self._said: list[str] = []
-        self.bar.widgetAdded.connect(lambda item: self._said.append(item.text()))
+        self.bar.widgetAdded.connect(lambda _: self._said.append(self.bar.currentItem().text()))
         self.toolbar = QToolBar()
         self.window.addToolBar(self.toolbar)
         self.menu = self.window.menuBar().addMenu("Raster")
