@@ -20,6 +20,8 @@ LIMIT_MB = 25
 STAMP = (2024, 1, 1, 0, 0, 0)
 """Time of every file in the zip, so that the same sources give the same zip."""
 KEPT = {".py", ".svg", ".png", ".qm", ".ui"}
+WANTED = ("email", "homepage", "tracker", "repository")
+"""What QGIS's plugin repository asks for and only a maintainer can say."""
 BINARIES = {".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc", ".a", ".o"}
 
 
@@ -74,6 +76,9 @@ def main(folder: Path) -> Path:
     if size_mb > LIMIT_MB:
         raise SystemExit(f"{target} has {size_mb:.1f} MB; {LIMIT_MB} MB are allowed")
     sys.stdout.write(f"{target}  {size_mb:.1f} MB, {len(files)} files\n")
+    empty = [name for name in WANTED if not parser["general"].get(name, "").strip()]
+    if empty:
+        sys.stdout.write(f"For plugins.qgis.org a maintainer must fill in metadata.txt: {', '.join(empty)}\n")
     return target
 
 

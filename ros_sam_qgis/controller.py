@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsPointXY, QgsProject, QgsRasterLayer, QgsVectorLayer
@@ -34,6 +35,8 @@ from .video.player import Player
 
 WARM_MS = 250
 """How long the view must rest before what it shows is encoded."""
+PATIENCE_S = 2.0
+"""How long such a wish is left alone before one for another place under the cursor replaces it."""
 
 
 class Controller(QObject):
@@ -64,6 +67,7 @@ class Controller(QObject):
         self.layer: QgsRasterLayer | None = None
         self._mouse: QgsPointXY | None = None
         self._call: Call | None = None
+        self._warmed = 0.0
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(WARM_MS)
@@ -259,8 +263,8 @@ class Controller(QObject):
             self.marks.show_preview(outline.geometry, source.crs)
 
     def _on_blind(self) -> None:
-        """Have what is around the cursor encoded, once the mouse rests there or moves on for a while."""
-        if not self._rest.isActive():
+        """Have what is around the cursor encoded; a wish just heard stays, or none would ever end."""
+        if time.monotonic() - self._warmed > PATIENCE_S:
             self._rest.start()
 
     def _on_reopen(self, point: QgsPointXY) -> None:
@@ -381,6 +385,7 @@ class Controller(QObject):
         region = view_in(self.canvas.extent(), self._map_crs(), source.crs)
         point = self._in_layer(self._mouse, source, silent=True) if self._mouse is not None else None
         if region is not None:
+            self._warmed = time.monotonic()
             self.warmer.warm(source, region, point, self.session.model)
 
     # Helpers

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import zipfile
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from desktop import play
 from osgeo import ogr
 
 SCENARIO = Path(__file__).parent / "helpers" / "outlining.py"
+COMPILED = {".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc", ".a", ".o"}
 KEPT, OUTLINED = 4, 30
 APRON = (392080.5, 5819810.5)
 
@@ -61,6 +65,25 @@ def outlines(path: Path) -> list[tuple[dict, ogr.Geometry]]:
     """Read a file as another program does."""
     dataset = ogr.Open(str(path))
     return [(feature.items(), feature.GetGeometryRef().Clone()) for feature in dataset.GetLayer(0)]
+
+
+def test_the_zip_is_what_qgis_takes(plugin_zip: Path) -> None:
+    assert plugin_zip.stat().st_size <= 25e6
+    with zipfile.ZipFile(plugin_zip) as packed:
+        names = packed.namelist()
+        metadata = ConfigParser(interpolation=None)
+        metadata.read_string(packed.read("ros_sam_qgis/metadata.txt").decode("utf-8"))
+        general = metadata["general"]
+        (wheel,) = [name for name in names if name.endswith(".whl")]
+        with zipfile.ZipFile(io.BytesIO(packed.read(wheel))) as engine:
+            names += engine.namelist()
+    assert {name.split("/")[0] for name in packed.namelist()} == {"ros_sam_qgis"}
+    assert f"ros_sam_qgis/{general['icon']}" in names and "ros_sam_qgis/LICENSE" in names
+    assert "ros_sam_qgis/i18n/ros_sam_zh.qm" in names
+    assert any(name.startswith("ros_sam_core/weights/ros-sam-tiny") for name in names)
+    assert not [name for name in names if Path(name).suffix in COMPILED or "__pycache__" in name]
+    for key in ("name", "description", "about", "version", "qgisMinimumVersion", "author", "license", "tags"):
+        assert general[key].strip(), key
 
 
 def test_qgis_ends_as_a_user_ends_it(day: dict) -> None:

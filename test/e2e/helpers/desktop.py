@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SCREEN = "1360x860x24"
-LIMIT_S = 240
+LIMIT_S = 420
 GRACE_S = 10.0
 STAGE = Path(__file__).with_name("stage.py")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,10 @@ from qgis.utils import iface
 PLUGIN = "ros_sam_qgis"
 CLICKED, BOXED = 3, 1
 """How many objects are kept from a click each, and from a box each."""
+UNTOUCHED = range(CLICKED + BOXED + 1, CLICKED + BOXED + 5)
+"""Those looked at in the video."""
+FRAME_M = 3.0
+"""How far everything has moved to the east in the video's second frame."""
 
 
 def scenario(stage: Any, facts: dict[str, Any]) -> Iterator[Any]:
@@ -121,7 +126,11 @@ def outline(stage: Any, facts: dict[str, Any], plugin: Any) -> Iterator[Any]:
         point = inner_point(facts, number)
         stage.move(point)
         if number == 0:
-            yield lambda here=point: previewed(stage, plugin, here)
+            end = time.monotonic() + 120
+            while plugin.controller.hover.outline is None:
+                assert time.monotonic() < end, "no outline under the cursor"
+                stage.move(QgsPointXY(point.x() + random.uniform(-0.5, 0.5), point.y()))
+                yield 0.7
             yield 0.5
             stage.picture("hover")
         stage.click(point)
@@ -212,8 +221,9 @@ def video(stage: Any, facts: dict[str, Any], plugin: Any) -> Iterator[Any]:
     stage.press(plugin.dock.frames_box.next)
     yield lambda: plugin.dock.frames_box.slider.value() == 1
     plugin.dock.frames_box.only_then.click()
+    look_at(facts, UNTOUCHED)
     yield 1.5
-    stage.click(inner_point(facts, CLICKED + BOXED, dx=3.0))
+    stage.click(inner_point(facts, UNTOUCHED[1], dx=FRAME_M))
     yield lambda: is_settled(plugin)
     yield 0.5
     iface.messageBar().clearWidgets()
@@ -275,12 +285,6 @@ def look_at(facts: dict[str, Any], numbers: range) -> None:
     area.scale(1.3)
     iface.mapCanvas().setExtent(area)
     iface.mapCanvas().refresh()
-
-
-def previewed(stage: Any, plugin: Any, point: QgsPointXY) -> bool:
-    """Move the mouse a little, and say whether there is an outline under it."""
-    stage.move(QgsPointXY(point.x() + random.uniform(-0.5, 0.5), point.y()))
-    return plugin.controller.hover.outline is not None
 
 
 def is_settled(plugin: Any) -> bool:
