@@ -91,16 +91,8 @@ class SegmentDock(QgsDockWidget):
 
     def set_status(self, status: Status, text: str) -> None:
         """Show how the engine is, and the one button that helps."""
-        names = {
-            Status.OFF: tr("Engine off"),
-            Status.STARTING: tr("Engine starting…"),
-            Status.LOADING: tr("Model loading…"),
-            Status.READY: tr("Ready"),
-            Status.RESTARTING: tr("Engine restarting…"),
-            Status.FAILED: tr("Engine not available"),
-        }
         self.lamp.setStyleSheet(f"color: {COLOURS.get(status, BUSY)};")
-        self.status.setText(names[status])
+        self.status.setText(name_of(status))
         self.status.setToolTip(text)
         self.retry.setVisible(status is Status.FAILED)
 
@@ -298,3 +290,15 @@ class SegmentDock(QgsDockWidget):
         row.addWidget(self.video)
         row.addWidget(self.export)
         return row
+
+
+def name_of(status: Status) -> str:
+    """Return what users read of the engine's status."""
+    return {
+        Status.OFF: tr("Engine off"),
+        Status.STARTING: tr("Engine starting…"),
+        Status.LOADING: tr("Model loading…"),
+        Status.READY: tr("Ready"),
+        Status.RESTARTING: tr("Engine restarting…"),
+        Status.FAILED: tr("Engine not available"),
+    }[status]

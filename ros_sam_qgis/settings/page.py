@@ -23,6 +23,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..background import log
+from ..dock.dock import name_of
 from ..engine.engine import Engine
 from ..i18n import tr
 from . import store as settings
@@ -150,7 +151,7 @@ class SettingsPage(QgsOptionsPageWidget):
         for button in (self.own, self.named, self.remote):
             button.toggled.emit(False)
         chosen.setChecked(True)
-        self.state.setText(tr("Status: {status}").format(status=self._engine.status.value))
+        self.state.setText(tr("Status: {status}").format(status=name_of(self._engine.status)))
         self.python.setFilePath(python)
         self.address.setText(settings.get("engine/address"))
         self.device.setCurrentText(settings.get("engine/device"))

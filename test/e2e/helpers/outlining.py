@@ -47,6 +47,7 @@ def scenario(stage: Any, facts: dict[str, Any]) -> Iterator[Any]:
     yield from correct(stage, facts, plugin)
     yield from export(stage, facts, plugin)
     yield from video(stage, facts, plugin)
+    yield from settings(stage, plugin)
     yield from process(stage, facts)
     QgsProject.instance().write()
     stage.report["done"] = True
@@ -96,12 +97,25 @@ def set_up(stage: Any, facts: dict[str, Any], plugin: Any) -> Iterator[Any]:
     page = options.findChild(object_type(), "rosSamOptions")
     page.named.setChecked(True)
     page.python.setFilePath(facts["python"])
-    yield 0.5
-    stage.picture("settings", options)
+    yield 0.3
     ok = options.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
     stage.press(ok)
     yield lambda: QApplication.activeModalWidget() is None
     iface.messageBar().clearWidgets()
+
+
+def settings(stage: Any, plugin: Any) -> Iterator[Any]:
+    """Look at the settings when the engine runs, so that its models are listed."""
+    stage.press(plugin.dock.settings)
+    yield lambda: QApplication.activeModalWidget() is not None
+    options = QApplication.activeModalWidget()
+    options.setGeometry(150, 20, 1060, 800)
+    page = options.findChild(object_type(), "rosSamOptions")
+    page.python.setFilePath("/opt/ros-sam/bin/python")  # for the picture; it is not applied
+    yield 1.5
+    stage.picture("settings", options)
+    stage.press(options.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Cancel))
+    yield lambda: QApplication.activeModalWidget() is None
 
 
 def object_type() -> type:
