@@ -142,7 +142,8 @@ def _attend_in_cache(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column:
             scores = torch.add(by_row[of, some, :, None], by_column[of, some, None, :]).flatten(2)
             scores.baddbmm_(q[of, some], keys[of], alpha=width**-0.5)
             torch.bmm(scores.softmax(dim=-1), v[of], out=attended[of, some])
-    return attended.unflatten(0, (batch, heads))
+    result: Tensor = torch.unflatten(attended, 0, (batch, heads))
+    return result
 
 
 def to_windows(x: Tensor, window: int, pad: Tensor) -> Tensor:
