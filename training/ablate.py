@@ -113,7 +113,7 @@ def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[S
     result = {
         "row": row.key,
         "seed": seed,
-        "steps": config.train.get("steps") if row.tune else 0,
+        "steps": _steps(folder) if row.tune else 0,
         "iou": {name: float(np.mean(values)) for name, values in ious.items()},
         "objects": {name: len(values) for name, values in ious.items()},
         "ious": {name: [round(v, 4) for v in values] for name, values in ious.items()},
@@ -121,6 +121,11 @@ def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[S
     write_text(folder / "result.json", json.dumps(result))
     log.info("%s, seed %d: %s", row.title, seed, result["iou"])
     write_table(config)
+
+
+def _steps(folder: Path) -> int:
+    """Return the steps that a row was trained."""
+    return int(json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"])
 
 
 def write_table(config: AblationConfig) -> str:

@@ -7,6 +7,8 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import numpy as np
@@ -36,6 +38,7 @@ class Board:
         self._progress = Progress(*columns, disable=not (self.main and sys.stderr.isatty()))
         self._task = self._progress.add_task("training", total=run.steps, completed=run.step)
         self._writer = None
+        self._full = False
 
     def __enter__(self) -> Board:
         if self.main:
@@ -50,7 +53,8 @@ class Board:
     ) -> None:
         self._progress.stop()
         if self._writer is not None:
-            self._writer.close()
+            with self._if_there_is_room():
+                self._writer.close()
 
     def step(self, figures: StepFigures, rates: tuple[float, float]) -> None:
         """Take up a step that was done, and tell of it now and then."""
@@ -83,18 +87,29 @@ class Board:
 
     def record(self, values: dict[str, float], group: str = "train") -> None:
         """Append figures to the run's log and to TensorBoard."""
-        if not self.main:
-            return
-        with (self.run.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.run.step, **values}) + "\n")
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(f"{group}/{name}", value, self.run.step)
+        with self._if_there_is_room() as there_is:
+            if there_is:
+                with (self.run.folder / "log.jsonl").open("a") as file:
+                    file.write(json.dumps({"step": self.run.step, **values}) + "\n")
+                if self._writer is not None:
+                    for name, value in values.items():
+                        self._writer.add_scalar(f"{group}/{name}", value, self.run.step)
 
     def overlays(self, sheet: NDArray[np.uint8]) -> None:
         """Show outlines, in TensorBoard and as a PNG file."""
-        if self.main and self._writer is not None:
-            self._writer.add_image("outlines", sheet, self.run.step, dataformats="HWC")
-            folder = self.run.folder / "overlays"
-            folder.mkdir(exist_ok=True)
-            Image.fromarray(sheet).save(folder / f"{self.run.step:07d}.png")
+        with self._if_there_is_room() as there_is:
+            if there_is:
+                folder = self.run.folder / "overlays"
+                folder.mkdir(exist_ok=True)
+                Image.fromarray(sheet).save(folder / f"{self.run.step:07d}.png")
+                if self._writer is not None:
+                    self._writer.add_image("outlines", sheet, self.run.step, dataformats="HWC")
+
+    @contextmanager
+    def _if_there_is_room(self) -> Iterator[bool]:
+        """Go on without logs when they cannot be written, and say so once; checkpoints stop the run."""
+        try:
+            yield self.main and not self._full
+        except OSError as error:
+            self._full = True
+            log.warning("cannot write logs to %s any more (%s); the run goes on", self.run.folder, error)

@@ -132,9 +132,11 @@ class Objective(nn.Module):
             assert output.hq is not None
             loss = loss + config.hq * self._per_mask(output.hq, targets, noise)[:, 0]
         if config.sam or config.multimask:
-            per_mask = self._per_mask(output.sam, targets, noise)
+            masks = output.sam if config.multimask else output.sam[:, :1]
+            per_mask = self._per_mask(masks, targets, noise)
             loss = loss + config.sam * per_mask[:, 0]
-            loss = loss + config.multimask * per_mask[:, 1:].min(1).values
+            if config.multimask:
+                loss = loss + config.multimask * per_mask[:, 1:].min(1).values
         if config.iou:
             first = output.hq if config.hq and output.hq is not None else output.sam[:, :1]
             with torch.no_grad():

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch turns a failed write into a RuntimeError
+        free = shutil.disk_usage(path.parent).free / 1e6
         partial.unlink(missing_ok=True)
+        reason = str(error) if isinstance(error, OSError) else f"the file was cut off, {free:.0f} MB are free"
         kept = f"the state before it is kept in {path}" if path.exists() else "no earlier state is there"
         raise CheckpointNotSaved(
-            f"cannot write the state of step {state['step']} to {path.parent}: {error}; {kept}. "
+            f"cannot write the state of step {state['step']} to {path.parent}: {reason}; {kept}. "
             "Make room, then start the same command again: it goes on from there."
         ) from error
 

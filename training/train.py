@@ -102,6 +102,7 @@ class StopRequest:
 
     def __init__(self, minutes: float | None = None) -> None:
         self.asked = False
+        self._owner = os.getpid()
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
         self._before = {name: signal.signal(name, self._ask) for name in (signal.SIGINT, signal.SIGTERM)}
 
@@ -113,6 +114,10 @@ class StopRequest:
             signal.signal(name, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:  # a data loader's process: its parent ends it
+            if number == signal.SIGTERM:
+                os._exit(0)
+            return
         if self.asked:  # a second Ctrl-C does not wait for the step's end
             raise KeyboardInterrupt
         self.asked = True
@@ -172,8 +177,6 @@ def in_processes(count: int, arguments: list[str]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parse(arguments)
-    if options.processes > 1 and "LOCAL_RANK" not in os.environ:
-        return in_processes(options.processes, sys.argv[1:] if arguments is None else arguments)
     first = os.environ.get("RANK", "0") == "0"
     level = logging.INFO if first else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -183,6 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_config(
             options.config, options.set, output=options.output, base=options.base, steps=options.steps
         )
+        if options.processes > 1 and "LOCAL_RANK" not in os.environ:
+            return in_processes(options.processes, sys.argv[1:] if arguments is None else arguments)
         data = open_data(config)
         run = Run(config, data.images)
         run.resume()
