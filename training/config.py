@@ -8,6 +8,7 @@ from pathlib import Path
 from ros_sam_core.model.config import ModelConfig, tiny_config
 from training.crops import CropJitter
 from training.frames import FrameJitter
+from training.readers.spec import DatasetSpec
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class DataConfig:
     Attributes:
         pipeline: "objects": crops around one object each, by `jitter`, as the bundled model was trained;
             "frames": the paper's large-scale jitter of whole frames, by `frames`.
-        coco: COCO instances files; images lie in `images/` beside each.
+        coco: COCO instances files, read into memory; images lie in `images/` beside each.
+        sets: More labelled data sets, of any layout and size; in TOML a table `[[data.sets]]` each.
         classes: Train on objects of these classes alone; empty takes all.
         aside: Share of the labelled images set aside; every choice is made on these, never on val.
         procedural: Number of procedural scenes.
@@ -30,6 +32,7 @@ class DataConfig:
 
     pipeline: str = "objects"
     coco: tuple[str, ...] = ()
+    sets: tuple[DatasetSpec, ...] = ()
     classes: tuple[str, ...] = ()
     aside: float = 0.08
     procedural: int = 0
@@ -41,9 +44,10 @@ class DataConfig:
     def problems(self) -> list[str]:
         """Return every mistake found, empty if there is none."""
         found = [f"data.coco: {path} does not exist" for path in self.coco if not Path(path).is_file()]
+        found += [f"data.sets: {s.path} does not exist" for s in self.sets if not Path(s.path).exists()]
         if self.pipeline not in ("objects", "frames"):
             found.append(f"data.pipeline is {self.pipeline!r}; use 'objects' or 'frames'")
-        if not self.coco and not self.procedural:
+        if not self.coco and not self.sets and not self.procedural:
             found.append("data has neither labelled images nor procedural scenes")
         for name in ("aside", "procedural_share"):
             if not 0 <= getattr(self, name) <= 1:

@@ -115,6 +115,12 @@ def build(cls: type, values: dict[str, Any], where: str, problems: list[str]) ->
             value = build(hint, value, f"{where}{key}.", problems)
             if value is None:  # its mistakes are told; the default shows the others
                 continue
+        elif (row := _row_type(hint)) is not None:
+            if not isinstance(value, list | tuple) or not all(isinstance(v, dict) for v in value):
+                problems.append(f"{where}{key} is {value!r}; it must be tables of fields, [[{where}{key}]]")
+                continue
+            rows = [build(row, v, f"{where}{key}[{i}].", problems) for i, v in enumerate(value)]
+            value = tuple(r for r in rows if r is not None)
         else:
             fits, value = _fit(hint, value)
             if not fits:
@@ -128,6 +134,14 @@ def build(cls: type, values: dict[str, Any], where: str, problems: list[str]) ->
         problems.append(f"{where or 'the file'}: {', '.join(missing)} is missing" if missing else str(error))
     except ConfigInvalid as error:
         problems.append(f"{where.rstrip('.') or 'the file'}: {error}")
+    return None
+
+
+def _row_type(hint: Any) -> type | None:
+    """Return the dataclass of which a field holds any number, if it is such a field."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple and dataclasses.is_dataclass(arguments[0]):
+        return arguments[0]
     return None
 
 

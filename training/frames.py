@@ -67,7 +67,7 @@ def frame_affine(
     scene: Scene, rng: np.random.Generator, jitter: FrameJitter, size: int
 ) -> tuple[NDArray[np.float64], float]:
     """Return the 2x3 matrix from crop shares (0..1) to frame pixels, and the crop's side in frame pixels."""
-    height, width = scene.rgb.shape[:2]
+    height, width = scene.shape
     factor = rng.uniform(*jitter.scale)
     side = max(width, height) / factor if jitter.whole else size / factor
     if scene.objects and not jitter.whole and rng.random() < jitter.object_share:

@@ -1,53 +1,176 @@
-"""Labelled scenes in memory: an image pyramid and its objects' masks, from COCO files or procedural."""
+"""Labelled scenes, the values that every reader yields and everything else in training takes.
+
+A scene's pixels are in memory, or read when they are looked at (`StoredPyramid`); masks are kept packed, so
+that the labels of a data set larger than memory fit into it.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ros_sam_core.errors import RosSamError
+from ros_sam_core.geo.grid import Grid
 
-log = logging.getLogger(__name__)
 Polygon = Sequence[Sequence[float]]
+LEVELS = 4
+"""Levels of a pyramid."""
+LEAST_PX = 32
+"""An image whose shorter side is less has no further level."""
 
 
 class DatasetError(RosSamError, ValueError):
     """A data set cannot be read as it stands."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, slots=True)
 class SceneObject:
     """One labelled object.
 
-    Attributes:
-        mask: uint8 [h, w], 0 or 1, cut out of the frame at (x0, y0).
+    Args:
+        mask: [h, w], object where it is not 0, cut out of the frame at (x0, y0). It is kept packed, about a
+            tenth of a byte a pixel, and unpacked whenever it is asked for.
         x0: Left edge of the cut in the frame, pixels.
         y0: Upper edge of the cut in the frame, pixels.
         box: xmin, ymin, xmax, ymax of the object in the frame, continuous pixels.
         class_name: The label.
         id: The annotation's own id.
+        track: The same in every frame of a video; -1 where it is not known.
     """
 
-    mask: NDArray[np.uint8]
+    packed: bytes
+    size: tuple[int, int]
     x0: int
     y0: int
     box: tuple[float, float, float, float]
     class_name: str
-    id: int = -1
+    id: int
+    track: int
+
+    def __init__(
+        self,
+        mask: NDArray[np.uint8] | NDArray[np.bool_],
+        x0: int,
+        y0: int,
+        box: tuple[float, float, float, float],
+        class_name: str,
+        id: int = -1,
+        track: int = -1,
+    ) -> None:
+        height, width = mask.shape
+        values = {
+            "packed": zlib.compress(np.packbits(mask > 0).tobytes(), 1),
+            "size": (int(height), int(width)),
+            "x0": int(x0),
+            "y0": int(y0),
+            "box": box,
+            "class_name": class_name,
+            "id": id,
+            "track": track,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        """The mask in its cut, uint8 [h, w], 0 or 1."""
+        height, width = self.size
+        bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
+        return np.unpackbits(bits, count=height * width).reshape(height, width)
 
     def frame_mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return the mask in a whole frame, bool [H, W]."""
+        """Return the mask in a whole frame, bool [H, W]; what reaches beyond the frame is cut off."""
         full = np.zeros(shape, bool)
-        height, width = self.mask.shape
-        full[self.y0 : self.y0 + height, self.x0 : self.x0 + width] = self.mask > 0
+        top, left = max(self.y0, 0), max(self.x0, 0)
+        bottom, right = min(self.y0 + self.size[0], shape[0]), min(self.x0 + self.size[1], shape[1])
+        if bottom > top and right > left:
+            part = self.mask[top - self.y0 : bottom - self.y0, left - self.x0 : right - self.x0]
+            full[top:bottom, left:right] = part > 0
         return full
+
+
+def object_of(
+    mask: NDArray[np.bool_] | NDArray[np.uint8],
+    class_name: str,
+    id: int = -1,
+    track: int = -1,
+    origin: tuple[int, int] = (0, 0),
+) -> SceneObject | None:
+    """Cut an object out of a mask [h, w] at its tight box.
+
+    Args:
+        mask: Object where it is not 0.
+        class_name: The label.
+        id: The annotation's own id.
+        track: See `SceneObject`.
+        origin: x, y of the mask's own corner in the frame.
+
+    Returns:
+        The object, or None where the mask is empty.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    dx, dy = origin
+    box = (float(x0 + dx), float(y0 + dy), float(x1 + dx), float(y1 + dy))
+    return SceneObject(mask[y0:y1, x0:x1], x0 + dx, y0 + dy, box, class_name, id, track)
+
+
+class PixelSource(Protocol):
+    """Where a stored image's pixels come from: hashable, and small to send to another process."""
+
+    def read(self) -> NDArray[np.uint8]:
+        """Return the image, uint8 [H, W, 3].
+
+        Raises:
+            DatasetError: It cannot be read.
+        """
+
+
+@dataclass(frozen=True)
+class StoredPyramid(Sequence[NDArray[np.uint8]]):
+    """An image and its halves, read when they are looked at; each process keeps the last few levels.
+
+    Attributes:
+        source: Where the pixels are.
+        shape: Rows, columns.
+    """
+
+    source: PixelSource
+    shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        levels, least = 1, min(self.shape)
+        while levels < LEVELS and least >= LEAST_PX:
+            levels, least = levels + 1, least // 2
+        return levels
+
+    @overload
+    def __getitem__(self, level: int) -> NDArray[np.uint8]: ...
+    @overload
+    def __getitem__(self, level: slice) -> tuple[NDArray[np.uint8], ...]: ...
+    def __getitem__(self, level: int | slice) -> NDArray[np.uint8] | tuple[NDArray[np.uint8], ...]:
+        if isinstance(level, slice):
+            return tuple(self[i] for i in range(*level.indices(len(self))))
+        if not -len(self) <= level < len(self):
+            raise IndexError(f"level {level} of {len(self)}")
+        return _level(self.source, level % len(self))
+
+
+@lru_cache(maxsize=4)
+def _level(source: PixelSource, level: int) -> NDArray[np.uint8]:
+    pixels = reduce_by(_level(source, level - 1), 2) if level else source.read()
+    pixels.setflags(write=False)
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -55,19 +178,35 @@ class Scene:
     """One image with its objects.
 
     Attributes:
-        pyramid: uint8 [H, W, 3] and its halves by area averaging.
+        pyramid: uint8 [H, W, 3] and its halves by area averaging, in memory or a `StoredPyramid`.
         objects: Its labelled objects.
-        name: Where it is from, for messages.
+        name: Where it is from, for messages; unique in its data set.
+        video: Name of the video that it is a frame of; "" where it is none or that is not known.
+        frame: Number of the frame in its video; -1 where it is not known.
+        time: When it was taken, ISO 8601, if known.
+        grid: Where it is on Earth, if known.
     """
 
-    pyramid: tuple[NDArray[np.uint8], ...]
+    pyramid: Sequence[NDArray[np.uint8]]
     objects: tuple[SceneObject, ...]
     name: str
+    video: str = ""
+    frame: int = -1
+    time: str | None = None
+    grid: Grid | None = None
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
         """The image at full resolution, uint8 [H, W, 3]."""
         return self.pyramid[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, columns; reads no pixels."""
+        if isinstance(self.pyramid, StoredPyramid):
+            return self.pyramid.shape
+        height, width = self.pyramid[0].shape[:2]
+        return height, width
 
 
 def reduce_by(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -78,10 +217,10 @@ def reduce_by(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return np.rint(mean).astype(np.uint8)
 
 
-def build_pyramid(rgb: NDArray[np.uint8], levels: int = 4) -> tuple[NDArray[np.uint8], ...]:
+def build_pyramid(rgb: NDArray[np.uint8], levels: int = LEVELS) -> tuple[NDArray[np.uint8], ...]:
     """Return an image and its halves, quarters and so on."""
     pyramid = [np.ascontiguousarray(rgb)]
-    while len(pyramid) < levels and min(pyramid[-1].shape[:2]) >= 32:
+    while len(pyramid) < levels and min(pyramid[-1].shape[:2]) >= LEAST_PX:
         pyramid.append(reduce_by(pyramid[-1], 2))
     return tuple(pyramid)
 
@@ -112,43 +251,31 @@ def polygons_to_object(
 
 
 def read_coco(path: Path, images: Path | None = None) -> Iterator[Scene]:
-    """Read COCO instances with polygon segmentations, one scene an image.
+    """Read COCO instances into memory, one scene an image; see `training.readers` for more ways.
 
     Args:
         path: The annotations' JSON file.
         images: Folder of the images; `images/` beside the file by default.
 
     Raises:
-        DatasetError: The file is no COCO instances file, or an image is missing.
+        DatasetError: The file is no COCO instances file, or an image is missing or corrupt. Annotations
+            without a mask are left out, and named in the log.
     """
-    folder = images or path.parent / "images"
-    try:
-        data = json.loads(path.read_text())
-        names = {c["id"]: c["name"] for c in data["categories"]}
-        by_image: dict[int, list[SceneObject]] = {image["id"]: [] for image in data["images"]}
-        for a in data["annotations"]:
-            if a.get("iscrowd"):
-                continue
-            made = polygons_to_object(a["segmentation"], names[a["category_id"]], a["id"])
-            if made is None:
-                log.warning("%s: annotation %s has no polygon of three vertices; left out", path, a["id"])
-            else:
-                by_image[a["image_id"]].append(made)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{path} cannot be read as COCO instances: {error!r}") from error
-    for image in sorted(data["images"], key=lambda i: i["id"]):
-        file = folder / image["file_name"]
-        try:
-            rgb = np.asarray(Image.open(file).convert("RGB"))
-        except OSError as error:
-            raise DatasetError(f"{file}, named in {path}, cannot be read: {error}") from error
-        yield Scene(build_pyramid(rgb), tuple(by_image[image["id"]]), file.name)
+    from training.readers import DatasetSpec, Ledger, read_layout  # they build on this module
+
+    spec = DatasetSpec("coco", str(path), images=str(images or ""), in_memory=True)
+    ledger = Ledger("stop", objects="skip")
+    yield from read_layout(spec, ledger)
 
 
 def split_scenes(scenes: Sequence[Scene], share: float, seed: int) -> tuple[list[Scene], list[Scene]]:
-    """Set a seeded share of the scenes aside; returns (train, set aside)."""
-    order = np.random.default_rng(seed).permutation(len(scenes))
-    aside = set(order[: round(share * len(scenes))].tolist())
+    """Set a seeded share of the scenes aside, whole videos at a time; returns (train, set aside)."""
+    groups: dict[object, list[int]] = {}
+    for index, scene in enumerate(scenes):
+        groups.setdefault(scene.video or index, []).append(index)
+    members = list(groups.values())
+    order = np.random.default_rng(seed).permutation(len(members))
+    aside = {i for group in order[: round(share * len(members))] for i in members[group]}
     return [s for i, s in enumerate(scenes) if i not in aside], [
         s for i, s in enumerate(scenes) if i in aside
     ]

@@ -13,6 +13,7 @@ from training.config import TrainConfig
 from training.datasets import CropDataset, Sample
 from training.frames import FrameDataset
 from training.procedural import procedural_scenes
+from training.readers import open_dataset
 from training.scenes import DatasetError, Scene, read_coco, split_scenes
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,10 @@ def open_data(config: TrainConfig) -> TrainingData:
     """
     data = config.data
     labelled = [scene for path in data.coco for scene in read_coco(Path(path))]
+    for spec in data.sets:
+        found = open_dataset(spec)
+        log.info("%s", found.summary())
+        labelled += found.scenes
     of_classes(labelled, data.classes)  # names a class that is none
     kept, aside = (_filtered(part, data.classes) for part in split_scenes(labelled, data.aside, seed=0))
     cache = Path(data.cache) if data.cache else Path(config.output).parent / "procedural"

@@ -39,7 +39,7 @@ class View:
 
 def view_of(scene: Scene, obj: SceneObject, policy: CropPolicy, size: int) -> View:
     """Cut the crop of an object's box as the crop policy says, at the model's input size."""
-    crop = crop_around(obj.box, policy, Grid(scene.rgb.shape[:2]))
+    crop = crop_around(obj.box, policy, Grid(scene.shape))
     matrix = np.array([[crop.side, 0, crop.x0], [0, crop.side, crop.y0]], float)
     level = min(max(0, round(np.log2(crop.side / size))), len(scene.pyramid) - 1)
     image = sample_affine(scene.pyramid[level], matrix / 2**level, size)

@@ -1,0 +1,60 @@
+"""Which video a frame belongs to, and how far the reading is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ros_sam_core.errors import Cancelled
+from training.readers.ledger import Ledger
+from training.readers.spec import DatasetSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whom to tell how far the reading is, and whom to ask whether to stop.
+
+    Attributes:
+        progress: Called with the number of images read and their total.
+        cancel: Asked between images.
+    """
+
+    progress: Callable[[int, int], None] | None = None
+    cancel: Callable[[], bool] | None = None
+
+
+def steps(items: Sequence[T], told: Told) -> Iterator[T]:
+    """Go through items, telling how far it is.
+
+    Raises:
+        Cancelled: The caller asked to stop.
+    """
+    for done, item in enumerate(items):
+        if told.cancel is not None and told.cancel():
+            raise Cancelled(f"stopped after {done} of {len(items)} images, as asked")
+        yield item
+        if told.progress is not None:
+            told.progress(done + 1, len(items))
+
+
+def place(relative: Path, spec: DatasetSpec, file: Path, ledger: Ledger) -> tuple[str, int]:
+    """Return the video and the number of a frame by its name.
+
+    The video is what the specification's expression finds, else the frame's folder; the number is the last
+    one in the name. A name in which the expression finds nothing is a fault, because the frame's neighbours
+    could not be kept together.
+    """
+    if spec.video:
+        match = re.search(spec.video, relative.as_posix())
+        if match is None:
+            ledger.fault("no video", file, "", f"its name does not fit video = {spec.video!r}")
+        video = (match.group(1) or "") if match else ""
+    else:
+        video = "" if relative.parent == Path(".") else relative.parent.as_posix()
+    digits = re.findall(r"\d+", relative.stem)
+    return video, int(digits[-1]) if video and digits else -1
