@@ -23,7 +23,7 @@ OPEN_MODELS = 2
 class ModelStore:
     """Opens models when they are first asked for and keeps the last few.
 
-    `get` belongs to the worker's thread; torch is first imported there.
+    `get` belongs to the worker's thread; the library that computes is first imported there.
     """
 
     def __init__(self, settings: EngineSettings, worker: Worker) -> None:
@@ -72,19 +72,13 @@ class ModelStore:
 
     def _load(self, name: str) -> Segmenter:
         began = time.monotonic()
-        import torch
-
         from ros_sam_core.predict.cache import CacheOptions
         from ros_sam_core.predict.segmenter import Segmenter
 
-        if self._settings.threads:
-            torch.set_num_threads(self._settings.threads)
-        segmenter = Segmenter.from_pretrained(
-            name, self._settings.device, CacheOptions(self._settings.cache_mb, self._settings.disk_cache_mb)
-        )
-        for module in segmenter.predictor.model.modules():
-            if any(True for _ in module.children()):
-                module.register_forward_pre_hook(self._worker.check)
+        settings = self._settings
+        cache = CacheOptions(settings.cache_mb, settings.disk_cache_mb)
+        segmenter = Segmenter.from_pretrained(name, settings.device, cache, settings.threads)
+        segmenter.predictor.model.interruptible(self._worker.check)
         log.info("opened %s (%s) in %.2f s", segmenter.name, segmenter.weights, time.monotonic() - began)
         return segmenter
 

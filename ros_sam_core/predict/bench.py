@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ class Bench:
     """A raster and a model, opened when first needed and kept; for one thread at a time."""
 
     def __init__(self) -> None:
-        self._segmenter: tuple[tuple[str, str], Segmenter] | None = None
+        self._segmenter: tuple[tuple[str, str, int], Segmenter] | None = None
         self._frame: tuple[SceneJob, RasterFrame] | None = None
 
     def facts(self, model: str, device: str) -> ModelFacts:
@@ -108,7 +109,7 @@ class Bench:
             Cancelled: `cancel` said so.
         """
         with gdal_options():
-            segmenter, frame = self._model(job.model, job.device), self._raster(job)
+            segmenter, frame = self._model(job.model, job.device, job.threads), self._raster(job)
             segmenter.predictor.cache.clear()
             results = segmenter.iter_segments(
                 frame, list(prompts), options=job.options, out_crs=job.out_crs, cancel=cancel
@@ -123,12 +124,16 @@ class Bench:
             self._frame[1].close()
             self._frame = None
 
-    def _model(self, model: str, device: str) -> Segmenter:
-        key = model, device
-        if self._segmenter is None or self._segmenter[0] != key:
-            cache = CacheOptions(memory_mb=CACHE_MB, disk_mb=0)
-            self._segmenter = key, Segmenter.from_pretrained(model, device, cache)
-        return self._segmenter[1]
+    def _model(self, model: str, device: str, threads: int = 0) -> Segmenter:
+        if self._segmenter is not None:
+            of, kept = self._segmenter
+            # torch's threads are the process's; a model of another library is opened with its own.
+            if of[:2] == (model, device) and (of[2] == threads or kept.predictor.model.name == "torch"):
+                return kept
+        cache = CacheOptions(memory_mb=CACHE_MB, disk_mb=0)
+        opened = Segmenter.from_pretrained(model, device, cache, threads)
+        self._segmenter = (model, device, threads), opened
+        return opened
 
     def _raster(self, job: SceneJob) -> RasterFrame:
         if self._frame is None or self._frame[0] != job:
@@ -161,10 +166,11 @@ def gdal_options() -> rasterio.Env:
 
 
 def set_threads(count: int) -> int:
-    """Let a group be worked on with this many processor threads; returns how many they were before."""
-    import torch
-
-    before = torch.get_num_threads()
-    if count != before:
+    """Let torch, if it is loaded, compute with so many threads; returns how many they were, or 0."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return 0
+    before: int = torch.get_num_threads()
+    if count not in (0, before):
         torch.set_num_threads(count)
     return before

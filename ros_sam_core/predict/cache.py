@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import numpy as np
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.numpy import load_file, save
 
 from ros_sam_core.errors import InvalidParameter
-from ros_sam_core.model.ros_sam import Embedding
+from ros_sam_core.model.backend import ArrayEmbedding
 from ros_sam_core.predict.crop import Crop
 
 MEGABYTE = 1_000_000
@@ -63,7 +63,7 @@ class EmbeddingCache:
 
     def __init__(self, options: CacheOptions) -> None:
         self.options = options
-        self._kept: OrderedDict[str, Embedding] = OrderedDict()
+        self._kept: OrderedDict[str, ArrayEmbedding] = OrderedDict()
         self._bytes = 0
         self._folder = options.place() if options.disk_mb else None
         self._disk_bytes: int | None = None
@@ -76,7 +76,7 @@ class EmbeddingCache:
         """Say whether the embedding of a key is in memory."""
         return key in self._kept
 
-    def get(self, key: str) -> Embedding | None:
+    def get(self, key: str) -> ArrayEmbedding | None:
         """Return the embedding of a key, from memory or from disk, or None."""
         found = self._kept.get(key)
         if found is not None:
@@ -87,7 +87,7 @@ class EmbeddingCache:
             self._remember(key, found)
         return found
 
-    def put(self, key: str, embedding: Embedding) -> None:
+    def put(self, key: str, embedding: ArrayEmbedding) -> None:
         """Keep an embedding; the oldest go where room is needed."""
         self._remember(key, embedding)
         self._write(key, embedding)
@@ -97,7 +97,7 @@ class EmbeddingCache:
         self._kept.clear()
         self._bytes = 0
 
-    def _remember(self, key: str, embedding: Embedding) -> None:
+    def _remember(self, key: str, embedding: ArrayEmbedding) -> None:
         if key in self._kept:
             self._bytes -= _size(self._kept.pop(key))
         self._kept[key] = embedding
@@ -108,7 +108,7 @@ class EmbeddingCache:
     def _file(self, key: str) -> Path | None:
         return self._folder / key[:2] / f"{key}.safetensors" if self._folder else None
 
-    def _read(self, key: str) -> Embedding | None:
+    def _read(self, key: str) -> ArrayEmbedding | None:
         file = self._file(key)
         if file is None:
             return None
@@ -116,7 +116,7 @@ class EmbeddingCache:
             tensors = load_file(file)
             os.utime(file)
             final = tensors.pop("final")
-            return Embedding(final, tuple(tensors[f"early{i}"] for i in range(len(tensors))))
+            return ArrayEmbedding(final, tuple(tensors[f"early{i}"] for i in range(len(tensors))))
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, KeyError):
@@ -124,15 +124,15 @@ class EmbeddingCache:
                 file.unlink()
             return None
 
-    def _write(self, key: str, embedding: Embedding) -> None:
+    def _write(self, key: str, embedding: ArrayEmbedding) -> None:
         file = self._file(key)
         if file is None:
             return
         tensors = {
-            "final": embedding.final.cpu(),
-            **{f"early{i}": e.cpu() for i, e in enumerate(embedding.early)},
+            "final": embedding.final,
+            **{f"early{i}": e for i, e in enumerate(embedding.early)},
         }
-        data = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+        data = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as partial:
@@ -172,12 +172,5 @@ class EmbeddingCache:
                 yield stat.st_mtime_ns, stat.st_size, file
 
 
-def _size(embedding: Embedding) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in (embedding.final, *embedding.early))
-
-
-def to_half(embedding: Embedding) -> Embedding:
-    """Round an embedding to half precision and lay it out as it is kept."""
-    parts = (part.to(torch.float16).contiguous() for part in (embedding.final, *embedding.early))
-    final, *early = parts
-    return Embedding(final, tuple(early))
+def _size(embedding: ArrayEmbedding) -> int:
+    return sum(part.nbytes for part in (embedding.final, *embedding.early))

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from skimage.measure import label
-from torch import Tensor
-from torch.nn import functional as F
 
 from ros_sam_core.geo.prompts import Box, PixelPrompt
 from ros_sam_core.geo.raster import Frame
-from ros_sam_core.model.ros_sam import Embedding, PromptBatch, RosSam
-from ros_sam_core.predict.cache import EmbeddingCache, embedding_key, to_half
+from ros_sam_core.model.backend import ArrayEmbedding, ArrayPrompts, Backend
+from ros_sam_core.predict.cache import EmbeddingCache, embedding_key
 from ros_sam_core.predict.crop import Crop, read_crop
+from ros_sam_core.predict.resample import enlarge
 
 ENCODE_BATCH = 8
 """Crops of a small model encoded at once; larger inputs go one by one."""
@@ -96,12 +94,12 @@ class Predictor:
     """A model that looks at crops of frames.
 
     Args:
-        model: In evaluation mode.
+        model: An open model.
         weights: Short hash of its weights, part of the cache's key.
         cache: Embeddings kept between calls.
     """
 
-    def __init__(self, model: RosSam, weights: str, cache: EmbeddingCache) -> None:
+    def __init__(self, model: Backend, weights: str, cache: EmbeddingCache) -> None:
         self.model, self.weights, self.cache = model, weights, cache
         self.encoded = 0
         self._places: dict[str, tuple[str, Crop]] = {}
@@ -111,10 +109,11 @@ class Predictor:
         """Side of the model's input."""
         return self.model.config.input_px
 
-    @torch.inference_mode()
-    def embed(self, frame: Frame, crops: Sequence[Crop]) -> dict[Crop, Embedding]:
+    def embed(self, frame: Frame, crops: Sequence[Crop]) -> dict[Crop, ArrayEmbedding]:
         """Return the embeddings of crops, encoding once each that is not in the cache."""
-        keys = {crop: embedding_key(frame.fingerprint, crop, self.weights, self.input_px) for crop in crops}
+        # The libraries differ in the last bits, so each has embeddings of its own.
+        eyes = self.weights if self.model.name == "torch" else f"{self.weights} {self.model.name}"
+        keys = {crop: embedding_key(frame.fingerprint, crop, eyes, self.input_px) for crop in crops}
         found = {crop: self.cache.get(key) for crop, key in keys.items()}
         done = {crop: embedding for crop, embedding in found.items() if embedding is not None}
         missing = [crop for crop, embedding in found.items() if embedding is None]
@@ -129,14 +128,11 @@ class Predictor:
             self._places = {key: place for key, place in self._places.items() if key in self.cache}
         return done
 
-    def _encode(self, frame: Frame, crops: Sequence[Crop]) -> list[Embedding]:
+    def _encode(self, frame: Frame, crops: Sequence[Crop]) -> list[ArrayEmbedding]:
         """Encode crops together."""
-        batch = self.model.encode(torch.cat([self._image(frame, crop) for crop in crops]))
+        batch = self.model.encode(np.stack([self._image(frame, crop) for crop in crops]))
         self.encoded += len(crops)
-        return [
-            to_half(Embedding(batch.final[i : i + 1], tuple(e[i : i + 1] for e in batch.early)))
-            for i in range(len(crops))
-        ]
+        return batch.split()
 
     def encoded_crops(self, frame: Frame) -> list[Crop]:
         """Return the crops of a frame whose embeddings are in memory, so that they need not be encoded."""
@@ -161,7 +157,6 @@ class Predictor:
                     looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
         return [look for look in looks if look is not None]
 
-    @torch.inference_mode()
     def sketch(
         self, frame: Frame, crop: Crop, xy: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -177,59 +172,43 @@ class Predictor:
             Logits `[N, K, s, s]` of each click's K masks over the crop, and their predicted IoU `[N, K]`.
         """
         (embedding,) = self._encode(frame, [crop])
-        device = self.model.pixel_mean.device
-        final = Embedding(embedding.final.to(device).float(), ())
-        points = torch.from_numpy(crop.to_model(xy, self.input_px)).float().to(device)[:, None]
-        labels = torch.ones(points.shape[:2], dtype=torch.long, device=device)
+        points = crop.to_model(xy, self.input_px).astype(np.float32)[:, None]
+        labels = np.ones(points.shape[:2], np.int64)
         parts = []
         for start in range(0, len(points), SKETCH_BATCH):
             some = slice(start, start + SKETCH_BATCH)
-            parts.append(self.model.sketch(final, PromptBatch(points=points[some], labels=labels[some])))
-        logits, iou = torch.cat([p.sam for p in parts]), torch.cat([p.iou for p in parts])
-        return logits.float().cpu().numpy(), iou.float().clamp(0, 1).cpu().numpy()
+            parts.append(self.model.sketch(embedding, ArrayPrompts(points[some], labels[some])))
+        return np.concatenate([logits for logits, _ in parts]), np.concatenate([iou for _, iou in parts])
 
-    @torch.inference_mode()
     def _decode(
         self,
         requests: Sequence[tuple[Crop, PixelPrompt]],
-        embeddings: dict[Crop, Embedding],
+        embeddings: dict[Crop, ArrayEmbedding],
         pointed: bool,
         boxed: bool,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Decode prompts with equally many points; returns logits `[N, m, m]` and predicted IoU `[N]`."""
-        device = self.model.pixel_mean.device
-        chosen = [embeddings[crop] for crop, _ in requests]
-        final = torch.cat([e.final for e in chosen]).to(device).float()
-        early = tuple(
-            torch.cat(level).to(device).float() for level in zip(*(e.early for e in chosen), strict=True)
-        )
 
-        def moved(values: list[tuple[Crop, Sequence[float]]]) -> Tensor:
+        def moved(values: list[tuple[Crop, Sequence[float]]]) -> NDArray[np.float32]:
             array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
-            return torch.from_numpy(array).float().to(device)
+            return array.astype(np.float32)
 
         points = labels = boxes = None
         if pointed:
             points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
-            labels = torch.tensor([prompt.labels for _, prompt in requests], device=device)
+            labels = np.array([prompt.labels for _, prompt in requests], np.int64)
         if boxed:
-            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box]).flatten(1)
-        head = self.model.config.head
+            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box]).reshape(-1, 4)
         # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
-        ambiguous = head != "hq" and not boxed and points is not None and points.shape[1] == 1
-        decoded = self.model.decode(
-            Embedding(final, early),
-            PromptBatch(points=points, labels=labels, boxes=boxes),
+        ambiguous = (
+            self.model.config.head != "hq" and not boxed and points is not None and points.shape[1] == 1
+        )
+        return self.model.decode(
+            ArrayEmbedding.stack([embeddings[crop] for crop, _ in requests]),
+            ArrayPrompts(points, labels, boxes),
             multimask=ambiguous,
         )
-        logits, iou = decoded.best(head)
-        return logits[:, 0].float().cpu().numpy(), iou.float().clamp(0, 1).cpu().numpy()
 
-    def _image(self, frame: Frame, crop: Crop) -> Tensor:
-        """Read a crop as `[1, 3, S, S]`; bicubic where it is smaller than the model's input."""
-        rgb, _ = read_crop(frame, crop, self.input_px)
-        image = torch.from_numpy(rgb).to(self.model.pixel_mean.device).permute(2, 0, 1)[None].float()
-        if image.shape[-1] < self.input_px:
-            size = (self.input_px, self.input_px)
-            image = F.interpolate(image, size, mode="bicubic", align_corners=False).clamp(0, 255)
-        return image
+    def _image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:
+        """Read a crop as `[3, S, S]`; bicubic where it is smaller than the model's input."""
+        return enlarge(read_crop(frame, crop, self.input_px)[0], self.input_px)

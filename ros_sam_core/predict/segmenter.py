@@ -6,14 +6,10 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from ros_sam_core.errors import (
     Cancelled,
-    DeviceUnavailable,
     NothingFound,
     PromptError,
     PromptInvalid,
@@ -24,9 +20,8 @@ from ros_sam_core.geo.prompts import PixelPrompt, Prompt, to_pixels
 from ros_sam_core.geo.raster import Frame, RasterFrame
 from ros_sam_core.geo.segments import Segment, segments_to_geodataframe
 from ros_sam_core.geo.vectorize import PolygonOptions
-from ros_sam_core.model.checkpoints import load_checkpoint
-from ros_sam_core.model.ros_sam import RosSam
-from ros_sam_core.model.zoo import resolve
+from ros_sam_core.model.backend import Backend
+from ros_sam_core.model.opening import open_model
 from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache
 from ros_sam_core.predict.crop import longer_side
 from ros_sam_core.predict.ground import Origin, finish, target_crs
@@ -49,13 +44,13 @@ class Segmenter:
     """Outlines objects on georeferenced frames from boxes and clicks.
 
     Args:
-        model: The model, in evaluation mode, on its device.
+        model: The open model.
         name: Its name, for provenance.
         weights: Short sha256 of its weights.
         cache: How embeddings are kept between clicks.
     """
 
-    def __init__(self, model: RosSam, name: str, weights: str, cache: CacheOptions | None = None) -> None:
+    def __init__(self, model: Backend, name: str, weights: str, cache: CacheOptions | None = None) -> None:
         self.name, self.weights = name, weights
         self.predictor = Predictor(model, weights, EmbeddingCache(cache or CacheOptions()))
 
@@ -65,6 +60,7 @@ class Segmenter:
         model: str | os.PathLike[str] = "ros-sam-tiny",
         device: str = "cpu",
         cache: CacheOptions | None = None,
+        threads: int = 0,
     ) -> Segmenter:
         """Open a model by name or path.
 
@@ -72,19 +68,14 @@ class Segmenter:
             model: A name of `ros_sam_core.model.zoo`, or the path of a checkpoint.
             device: "cpu", "cuda" or "mps".
             cache: How embeddings are kept between clicks.
+            threads: Processor threads that compute; 0 leaves it to the library.
 
         Raises:
-            DeviceUnavailable: torch has no such device here.
+            DeviceUnavailable: There is no such device here.
             RosSamError: The weights are not there, or cannot be read.
         """
-        try:
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise DeviceUnavailable(f"device {device!r} is not available here: {error}; use 'cpu'") from error
-        path = resolve(model)
-        loaded = load_checkpoint(path)
-        name = loaded.model.config.name or Path(path).stem
-        return cls(loaded.model.to(device), name, loaded.sha256[:12], cache)
+        opened = open_model(model, device, threads)
+        return cls(opened.backend, opened.name, opened.weights, cache)
 
     def segment(
         self,

@@ -1,21 +1,23 @@
 """The embedding cache: what it keeps, what goes first, and what damage does to it."""
 
+import numpy as np
 import pytest
-import torch
 
-from ros_sam_core.model.ros_sam import Embedding
-from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache, embedding_key, to_half
+from ros_sam_core.model.backend import ArrayEmbedding
+from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache, embedding_key
 from ros_sam_core.predict.crop import Crop
 
 
-def embedding(value: float, values: int = 100_000) -> Embedding:
+def embedding(value: float, values: int = 100_000) -> ArrayEmbedding:
     """About 2 x 2 bytes a value: 0.4 MB."""
-    return to_half(Embedding(torch.full((1, values), value), (torch.full((1, values), -value),)))
+    return ArrayEmbedding(
+        np.full((1, values), value, np.float16), (np.full((1, values), -value, np.float16),)
+    )
 
 
-def same(a: Embedding, b: Embedding) -> bool:
+def same(a: ArrayEmbedding, b: ArrayEmbedding) -> bool:
     pairs = zip((a.final, *a.early), (b.final, *b.early), strict=True)
-    return all(torch.equal(x, y) for x, y in pairs)
+    return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in pairs)
 
 
 def test_memory_forgets_what_was_not_used_for_longest():

@@ -8,7 +8,9 @@ import torch
 
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
-from ros_sam_core.model.ros_sam import PromptBatch
+from ros_sam_core.model.checkpoints import load_checkpoint
+from ros_sam_core.model.ros_sam import Embedding, PromptBatch
+from ros_sam_core.model.zoo import resolve
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.crop import Crop
 from ros_sam_core.predict.predictor import SKETCH_BATCH
@@ -34,9 +36,9 @@ def test_a_sketch_is_sams_head_on_one_encode(segmenter: Segmenter) -> None:
     one = PromptBatch(
         points=torch.from_numpy(crop.to_model(xy[-1:], 192)).float()[None], labels=torch.ones(1, 1).long()
     )
+    model = load_checkpoint(resolve("ros-sam-tiny")).model
+    final, *early = (torch.from_numpy(e).float() for e in (embedding.final, *embedding.early))
     with torch.inference_mode():
-        whole = segmenter.predictor.model.decode_all(
-            type(embedding)(embedding.final.float(), tuple(e.float() for e in embedding.early)), one
-        )
+        whole = model.decode_all(Embedding(final, tuple(early)), one)
     np.testing.assert_allclose(logits[-1], whole.sam[0].numpy(), atol=1e-3)
     np.testing.assert_allclose(iou[-1], whole.iou[0].clamp(0, 1).numpy(), atol=1e-4)
