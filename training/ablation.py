@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import statistics
@@ -55,7 +54,7 @@ class AblationConfig:
     seeds: tuple[int, ...] = (0, 1)
     ranks: tuple[int, ...] = (4, 32, 512)
     crop_px: int = 512
-    targets: tuple[Any, ...] = ()
+    targets: tuple[Target, ...] = ()
     pretrain: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
 
@@ -130,8 +129,6 @@ def load_ablation(path: Path, output: str | None = None) -> AblationConfig:
     config = build(AblationConfig, values, "", problems)
     if config is None:
         raise ConfigInvalid(f"{path} has {len(problems)} mistake(s):\n- " + "\n- ".join(problems))
-    made = [build(Target, t, f"targets[{i}].", problems) for i, t in enumerate(config.targets)]
-    config = dataclasses.replace(config, targets=tuple(target for target in made if target))
     problems += _problems(config)
     if not problems:
         checks = [] if config.base else [pretrain_config(config)]
