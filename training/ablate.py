@@ -44,7 +44,8 @@ from training.ablation import (
     rows_of,
     table_of,
 )
-from training.scenes import Scene, read_coco
+from training.readers import DatasetSpec, open_dataset
+from training.scenes import Scene
 from training.sources import of_classes
 from training.state import write_text
 from training.train import INTERRUPTED, StopRequest
@@ -86,8 +87,13 @@ def measure(weights: Path, crop: CropPolicy, head: str, scenes: list[Scene], dev
 
 
 def val_scenes(target: Target) -> list[Scene]:
-    """Read what a target is measured on."""
-    return of_classes([s for path in target.val for s in read_coco(Path(path))], target.classes)
+    """Read what a target is measured on.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    specs = [DatasetSpec(target.layout, path, in_memory=target.layout == "coco") for path in target.val]
+    return of_classes([scene for spec in specs for scene in open_dataset(spec).scenes], target.classes)
 
 
 def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[tuple[Row, int]]:

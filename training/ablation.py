@@ -12,6 +12,7 @@ from typing import Any
 
 from ros_sam_core.errors import ConfigInvalid
 from training.configfile import build, build_config, read_table
+from training.readers.spec import LAYOUTS
 
 MERGE = ("model", "tune", "loss", "data", "frames", "jitter")
 
@@ -22,14 +23,16 @@ class Target:
 
     Attributes:
         name: Its name in the table.
-        train: COCO instances files to train on; all targets are trained on together.
-        val: COCO instances files to measure on.
+        train: Labels to train on, as `DatasetSpec.path`; all targets are trained on together.
+        val: Labels to measure on.
+        layout: How both are laid out; see `training.readers.DatasetSpec`.
         classes: Classes that count; empty: all.
     """
 
     name: str
     train: tuple[str, ...]
     val: tuple[str, ...]
+    layout: str = "coco"
     classes: tuple[str, ...] = ()
 
 
@@ -151,9 +154,11 @@ def _problems(config: AblationConfig) -> list[str]:
         found.append("targets is empty; name at least one data set")
     for target in config.targets:
         paths = (*target.train, *target.val)
-        found += [
-            f"target {target.name}: {path} does not exist" for path in paths if not Path(path).is_file()
-        ]
+        found += [f"target {target.name}: {path} does not exist" for path in paths if not Path(path).exists()]
+        if target.layout not in LAYOUTS:
+            found.append(
+                f"target {target.name}: layout is {target.layout!r}; use one of {', '.join(LAYOUTS)}"
+            )
     if not config.seeds:
         found.append("seeds is empty; give at least one")
     if not config.ranks or min(config.ranks) < 1:
@@ -206,7 +211,13 @@ def row_config(config: AblationConfig, row: Row, seed: int) -> dict[str, Any]:
             "loss": {"hq": 1.0, "sam": 0.0} if row.head == "hq" else {"hq": 0.0, "sam": 1.0},
             "data": {
                 "pipeline": "frames",
-                "coco": [path for target in config.targets for path in target.train],
+                "coco": [p for target in config.targets if target.layout == "coco" for p in target.train],
+                "sets": [
+                    {"layout": target.layout, "path": path}
+                    for target in config.targets
+                    if target.layout != "coco"
+                    for path in target.train
+                ],
                 "classes": list(dict.fromkeys(c for target in config.targets for c in target.classes)),
             },
         },

@@ -148,7 +148,7 @@ def test_every_ablation_that_ships_is_valid(path, tmp_path, monkeypatch):
             for name in json.loads(line.split("=", 1)[1].split("#")[0]):
                 file = Path(name)
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text("{}")
+                file.touch()
     assert rows_of(load_ablation(path))
 
 

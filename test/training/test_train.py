@@ -56,12 +56,13 @@ def test_a_run_ends_in_a_model_that_can_be_opened(tmp_path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("vit-*.toml")), ids=lambda path: path.stem)
 def test_the_release_s_recipe_trains_what_it_should_and_exports_both(path, tmp_path, small_vits):
     """Two steps of the shipped configuration, on encoders of three narrow blocks from plain SAM weights."""
-    arch = load_config(path, [f'data.coco=["{write_labels(tmp_path)}"]']).model.arch
+    data_changes = [f'data.coco=["{write_labels(tmp_path)}"]', "data.sets=[]"]
+    arch = load_config(path, data_changes).model.arch
     base = tmp_path / "sam.safetensors"
     save_checkpoint(RosSam(replace(sam_config(arch), input_px=64)), base)
     changes = [
         *("model.input_px=64", "tune.rank=4", "epochs=0", "steps=2", "precision=no", "data.workers=0"),
-        *(f'data.coco=["{tmp_path / "labels.json"}"]', "data.aside=0.34", "loss.num_points=64"),
+        *(*data_changes, "data.aside=0.34", "loss.num_points=64"),
     ]
     config = load_config(path, changes, base=str(base), output=str(tmp_path / "run"))
     data = open_data(config)
