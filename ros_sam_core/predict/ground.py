@@ -88,12 +88,27 @@ def finish(
     if geometry is None:
         size = f"smaller than {options.min_area_px:g} px, the minimum" if options.min_area_px else "empty"
         return PromptFailure(prompt.id, NothingFound(f"prompt {prompt.id}: the object found is {size}"))
+    return to_segment(geometry, outcome.iou, prompt, origin, target)
+
+
+def to_segment(
+    geometry: Polygon | MultiPolygon, score: float, prompt: Prompt, origin: Origin, target: CRS | None
+) -> Segment | PromptFailure:
+    """Measure an outline and bring it, with where it comes from, to the CRS of the result.
+
+    Args:
+        geometry: In the CRS of the origin's grid.
+        score: IoU that the model expects of it.
+        prompt: What was asked.
+        origin: Of the outline.
+        target: CRS of the result, from `target_crs`.
+    """
     measured = measure(geometry, origin.grid.crs)
     segment = Segment(
         geometry=geometry,
         crs=origin.grid.crs,
         prompt_id=prompt.id,
-        score=outcome.iou,
+        score=score,
         area_m2=measured.area_m2,
         perim_m=measured.perim_m,
         source=origin.source,

@@ -158,20 +158,20 @@ class Predictor:
         return [look for look in looks if look is not None]
 
     def sketch(
-        self, frame: Frame, crop: Crop, xy: NDArray[np.float64]
+        self, frame: Frame, crop: Crop, xy: NDArray[np.float64], *, keep: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Look at many points of one crop by SAM's head alone: coarser masks, at a fraction of the work.
 
         Args:
             frame: The image.
-            crop: Encoded once for all points; the embedding is not kept, for a scan of a scene would drive
-                all others out of the cache.
+            crop: Encoded once for all points.
             xy: `[N, 2]` frame pixels, one click each.
+            keep: Whether the embedding goes to the cache. A scan of a scene would drive all others out.
 
         Returns:
             Logits `[N, K, s, s]` of each click's K masks over the crop, and their predicted IoU `[N, K]`.
         """
-        (embedding,) = self._encode(frame, [crop])
+        embedding = self.embed(frame, [crop])[crop] if keep else self._encode(frame, [crop])[0]
         points = crop.to_model(xy, self.input_px).astype(np.float32)[:, None]
         labels = np.ones(points.shape[:2], np.int64)
         parts = []

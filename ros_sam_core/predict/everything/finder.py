@@ -1,0 +1,181 @@
+"""The objects of one tile: crops of every size are sketched, what may be an object is looked at again."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from ros_sam_core.geo.length import length_of
+from ros_sam_core.geo.prompts import PixelPrompt
+from ros_sam_core.geo.raster import Frame
+from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.predict.crop import Crop, longer_side
+from ros_sam_core.predict.everything.merging import Found, Overlap
+from ros_sam_core.predict.everything.options import EverythingOptions, Level, Sizes, levels_of
+from ros_sam_core.predict.everything.proposals import Proposal, merge, propose, stability_of
+from ros_sam_core.predict.ground import look_to_polygon
+from ros_sam_core.predict.outline import outline
+from ros_sam_core.predict.predictor import Look, Predictor
+from ros_sam_core.predict.tiles import Tile, TileGrid
+
+LEAST_TILE_PX = 512
+"""Side of the tiles by which the work is counted and kept."""
+TOGETHER = 8
+"""Proposals that are refined together."""
+LOOSE = 1.5
+"""A proposal's box may miss the size limits by this factor; the outline decides."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A crop to be sketched, and the points to be asked in it, frame pixels `[N, 2]`."""
+
+    crop: Crop
+    points: NDArray[np.float64]
+
+
+class Finder:
+    """Finds the objects of a frame, tile by tile; a tile's objects depend on nothing but the tile.
+
+    Args:
+        predictor: That looks.
+        frame: The image.
+        options: What counts as an object.
+        shape: How masks become polygons.
+        area: Of interest, in frame pixels; points are asked in it alone, and objects whose middle lies
+            beside it are left out. None is all of the frame.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        frame: Frame,
+        options: EverythingOptions,
+        shape: PolygonOptions,
+        area: BaseGeometry | None = None,
+    ) -> None:
+        self.predictor, self.frame, self.options, self.shape, self.area = (
+            predictor,
+            frame,
+            options,
+            shape,
+            area,
+        )
+        if area is not None:
+            shapely.prepare(area)
+        config = predictor.model.config
+        self.scaled = config.crop.kind == "scaled"
+        self.sizes = Sizes.of(options, frame.grid)
+        self.overlap = Overlap(options.nms, options.nested)
+        self.levels = levels_of(options, config, frame.grid)
+        reach = math.ceil(self.sizes.longest * self.sizes.unit_px * LOOSE)
+        self.tiles = TileGrid.over(frame.grid, max(LEAST_TILE_PX, 2 * reach), 0)
+
+    def scans(self, tile: Tile) -> Iterator[Scan]:
+        """Yield the crops whose cores have their middle in a tile, with their points on data in the area."""
+        x0, y0, x1, y1 = tile.core
+        for level in self.levels:
+            step = level.tiles.core_px
+            for row in range(y0 // step, min(level.tiles.rows, -(-y1 // step))):
+                for column in range(x0 // step, min(level.tiles.columns, -(-x1 // step))):
+                    cell = level.tiles.tile(row, column)
+                    x, y = (cell.core[0] + cell.core[2]) / 2, (cell.core[1] + cell.core[3]) / 2
+                    if x0 <= x < x1 and y0 <= y < y1:
+                        points = self._points(level, cell)
+                        if len(points):
+                            yield Scan(Crop(*cell.window[:2], level.tiles.tile_px), points)
+
+    def sketch(self, scan: Scan) -> list[Proposal]:
+        """Return what may be an object at the points of a crop."""
+        logits, iou = self.predictor.sketch(self.frame, scan.crop, scan.points, keep=not self.scaled)
+        # A model made for one object a crop answers with its single mask and finer ones, SAM with its three.
+        some = slice(0, 3) if self.scaled else slice(1, 4)
+        found = propose(scan.crop, scan.points, logits[:, some], iou[:, some], self.frame.grid.size)
+        low, high = self.sizes.shortest * self.sizes.unit_px / LOOSE, self.sizes.longest * self.sizes.unit_px
+        return [one for one in found if low <= longer_side(one.box) <= high * LOOSE]
+
+    def refine(self, proposals: Sequence[Proposal]) -> list[Found]:
+        """Look at proposals again, at their own scale, and return the outlines that are good enough."""
+        prompts = [PixelPrompt(str(i), box=one.box) for i, one in enumerate(proposals)]
+        if self.scaled:
+            looks = outline(self.predictor, self.frame, prompts)
+        else:
+            requests = [(one.crop, prompt) for one, prompt in zip(proposals, prompts, strict=True)]
+            looks = self.predictor.look(self.frame, requests)
+        found = []
+        for one, look in zip(proposals, looks, strict=True):
+            geometry = self._outline(look)
+            if geometry is not None:
+                found.append(Found(geometry, look.iou, one.point))
+        return found
+
+    def _points(self, level: Level, cell: Tile) -> NDArray[np.float64]:
+        """Return the points of a crop's core: on valid pixels, in the area."""
+        x0, y0, x1, y1 = cell.core
+        half, step = level.spacing_px / 2, level.spacing_px
+        x, y = np.meshgrid(np.arange(x0 + half, x1, step), np.arange(y0 + half, y1, step))
+        points = np.column_stack([x.ravel(), y.ravel()])
+        if self.area is not None:
+            points = points[shapely.contains_xy(self.area, points)]
+        if len(points):
+            _, valid = self.frame.read(x0, y0, x1 - x0, y1 - y0)
+            column, row = np.floor(points - [x0, y0]).astype(int).T
+            points = points[valid[row, column]]
+        return points
+
+    def _outline(self, look: Look) -> Polygon | MultiPolygon | None:
+        """Return the outline of a mask that is an object of the sizes looked for, else None."""
+        options, grid = self.options, self.frame.grid
+        if look.iou < options.pred_iou or look.is_cut(*grid.size):
+            return None
+        if stability_of(look.logits, options.stability_offset) < options.stability:
+            return None
+        geometry = look_to_polygon(look, grid, self.shape)
+        if geometry is None or not self.sizes.shortest <= length_of(geometry, grid.crs) <= self.sizes.longest:
+            return None
+        if self.area is not None:
+            middle = grid.map_to_pixel(shapely.get_coordinates(geometry.representative_point()))
+            if not shapely.contains_xy(self.area, middle).all():
+                return None
+        return geometry
+
+
+class TileWork:
+    """The work on one tile, in steps: each is short, and can be done again if it is cut off.
+
+    Args:
+        finder: That does it.
+        tile: The tile.
+    """
+
+    def __init__(self, finder: Finder, tile: Tile) -> None:
+        self.finder, self.tile = finder, tile
+        self.found: list[Found] = []
+        self._scans: deque[Scan] | None = None
+        self._proposals: list[Proposal] = []
+        self._refining: list[Proposal] | None = None
+
+    def step(self) -> bool:
+        """Do one step; return whether there is more to do. After the last `found` is complete."""
+        if self._scans is None:
+            self._scans = deque(self.finder.scans(self.tile))
+        elif self._scans:
+            self._proposals += self.finder.sketch(self._scans[0])
+            self._scans.popleft()
+        elif self._refining is None:
+            self._refining = merge(self._proposals)
+        elif self._refining:
+            self.found += self.finder.refine(self._refining[:TOGETHER])
+            del self._refining[:TOGETHER]
+        else:
+            self.found = self.finder.overlap.suppress(self.found)
+            return False
+        return True

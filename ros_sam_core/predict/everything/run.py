@@ -1,0 +1,146 @@
+"""All objects of a frame: tiles one after the other, seams closed, segments with their provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
+
+from ros_sam_core import __version__
+from ros_sam_core.errors import Cancelled, CrsTransformFailed
+from ros_sam_core.geo.prompts import Prompt
+from ros_sam_core.geo.raster import Frame
+from ros_sam_core.geo.segments import Segment
+from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.predict.everything.finder import Finder, TileWork
+from ros_sam_core.predict.everything.merging import Found, SeamMerger
+from ros_sam_core.predict.everything.options import EverythingOptions
+from ros_sam_core.predict.ground import Origin, PromptFailure, target_crs, to_segment
+from ros_sam_core.predict.tiles import TileGrid
+
+if TYPE_CHECKING:
+    from ros_sam_core.predict.segmenter import Segmenter
+
+GRID_POINT = "grid"
+"""What provenance calls the prompt of an object that nobody pointed at."""
+TileFound = tuple[int, list[Found]]
+
+
+def iter_everything(
+    segmenter: Segmenter,
+    frame: Frame,
+    options: EverythingOptions | None = None,
+    *,
+    shape: PolygonOptions | None = None,
+    area: BaseGeometry | None = None,
+    out_crs: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Iterator[Segment]:
+    """Yield the objects of a frame, without prompts and without classes.
+
+    Memory does not grow with the frame's height; of its width, the outlines of three rows of tiles are held.
+
+    Args:
+        segmenter: With the model that looks.
+        frame: The image.
+        options: What counts as an object.
+        shape: How masks become polygons.
+        area: Of interest, in frame pixels, see `ros_sam_core.geo.area.area_in_pixels`.
+        out_crs: CRS of the result; the frame's own by default.
+        progress: Called with the number of tiles done and their total.
+        cancel: Asked several times a second whether to stop.
+
+    Raises:
+        RosSamError: The frame cannot be read, or `out_crs` cannot be reached from the frame's CRS.
+        Cancelled: `cancel` said so.
+    """
+    origin = segmenter.origin(frame)
+    target = target_crs(origin, out_crs)
+    finder = Finder(
+        segmenter.predictor, frame, options or EverythingOptions(), shape or PolygonOptions(), area
+    )
+    tiles = find_tiles(finder, progress=progress, cancel=cancel)
+    yield from segments_of(merged(tiles, finder), origin, target)
+
+
+def find_tiles(
+    finder: Finder,
+    after: int = -1,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Iterator[TileFound]:
+    """Yield the number of each tile, counted over the whole grid, and what was found in it.
+
+    Args:
+        finder: That looks.
+        after: Tiles up to this number are left out; they are done.
+        progress: Called with the number of tiles done and their total.
+        cancel: Asked between steps whether to stop.
+
+    Raises:
+        Cancelled: `cancel` said so.
+    """
+    total = tile_count(finder)
+    for done, tile in enumerate(finder.tiles.select(area=finder.area)):
+        number = tile.row * finder.tiles.columns + tile.column
+        if progress is not None:
+            progress(done, total)
+        if number <= after:
+            continue
+        work = TileWork(finder, tile)
+        while work.step():
+            if cancel is not None and cancel():
+                raise Cancelled(f"stopped after {done} of {total} tiles, as asked")
+        yield number, work.found
+    if progress is not None:
+        progress(total, total)
+
+
+def tile_count(finder: Finder) -> int:
+    """Return how many tiles there are, in the area."""
+    if finder.area is None:
+        return len(finder.tiles)
+    return sum(1 for _ in finder.tiles.select(area=finder.area))
+
+
+def merged(tiles: Iterable[TileFound], finder: Finder) -> Iterator[Found]:
+    """Yield what stays of what tiles found, once an object lies on only one of them."""
+    grid: TileGrid = finder.tiles
+    merger = SeamMerger(grid, finder.overlap)
+    for number, found in tiles:
+        yield from merger.add(*divmod(number, grid.columns), found)
+    yield from merger.finish()
+
+
+def segments_of(found: Iterable[Found], origin: Origin, target: CRS | None) -> Iterator[Segment]:
+    """Yield objects as segments, numbered from 1.
+
+    Raises:
+        CrsTransformFailed: One cannot be brought to the target.
+    """
+    for number, one in enumerate(found, start=1):
+        place = origin.grid.pixel_to_map([one.point])[0].tolist()
+        prompt = Prompt(str(number), points=((place[0], place[1]),))
+        segment = to_segment(one.geometry, one.score, prompt, origin, target)
+        if isinstance(segment, PromptFailure):
+            raise CrsTransformFailed(f"object {number}: {segment.error}") from segment.error
+        yield dataclasses.replace(segment, prompt=GRID_POINT)
+
+
+def work_of(finder: Finder, weights: str) -> str:
+    """Return what the result of tiles depends on, as text; runs of the same text give the same."""
+    told = {
+        "version": __version__,
+        "frame": finder.frame.fingerprint,
+        "weights": weights,
+        "options": dataclasses.asdict(finder.options),
+        "shape": dataclasses.asdict(finder.shape),
+        "area": None if finder.area is None else finder.area.wkb_hex,
+    }
+    return json.dumps(told, sort_keys=True)
