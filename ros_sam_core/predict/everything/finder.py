@@ -72,7 +72,10 @@ class Finder:
         if area is not None:
             shapely.prepare(area)
         config = predictor.model.config
-        self.scaled = config.crop.kind == "scaled"
+        # A model made for one object a crop looks again at the object's own scale, and answers a point with
+        # its single mask and finer ones; SAM has seen enough, and answers with its three.
+        self.looks_again = config.crop.kind == "scaled"
+        self.heads = slice(0, 3) if self.looks_again else slice(1, 4)
         self.sizes = Sizes.of(options, frame.grid)
         self.overlap = Overlap(options.nms, options.nested)
         self.levels = levels_of(options, config, frame.grid)
@@ -95,17 +98,16 @@ class Finder:
 
     def sketch(self, scan: Scan) -> list[Proposal]:
         """Return what may be an object at the points of a crop."""
-        logits, iou = self.predictor.sketch(self.frame, scan.crop, scan.points, keep=not self.scaled)
-        # A model made for one object a crop answers with its single mask and finer ones, SAM with its three.
-        some = slice(0, 3) if self.scaled else slice(1, 4)
-        found = propose(scan.crop, scan.points, logits[:, some], iou[:, some], self.frame.grid.size)
+        logits, iou = self.predictor.sketch(self.frame, scan.crop, scan.points, keep=not self.looks_again)
+        size, heads = self.frame.grid.size, self.heads
+        found = propose(scan.crop, scan.points, logits[:, heads], iou[:, heads], size)
         low, high = self.sizes.shortest * self.sizes.unit_px / LOOSE, self.sizes.longest * self.sizes.unit_px
         return [one for one in found if low <= longer_side(one.box) <= high * LOOSE]
 
     def refine(self, proposals: Sequence[Proposal]) -> list[Found]:
         """Look at proposals again, at their own scale, and return the outlines that are good enough."""
         prompts = [PixelPrompt(str(i), box=one.box) for i, one in enumerate(proposals)]
-        if self.scaled:
+        if self.looks_again:
             looks = outline(self.predictor, self.frame, prompts)
         else:
             requests = [(one.crop, prompt) for one, prompt in zip(proposals, prompts, strict=True)]

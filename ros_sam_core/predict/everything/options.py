@@ -54,7 +54,7 @@ class EverythingOptions:
 
     def __post_init__(self) -> None:
         points = self.points_per_side
-        if points is not None and not (isinstance(points, int) and 1 <= points <= 128):
+        if points is not None and not 1 <= points <= 128:
             raise InvalidParameter(f"points_per_side = {points}: give a whole number from 1 to 128")
         for name in ("pred_iou", "stability"):
             value = getattr(self, name)

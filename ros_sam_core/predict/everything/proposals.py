@@ -14,7 +14,7 @@ LARGEST_SHARE = 0.75
 """A mask longer than this share of its crop is background, or for a larger crop to find."""
 SAME = 0.7
 """Boxes of proposals that overlap more than this (IoU) mean the same object."""
-SKETCHED = 0.6
+SKETCHED = 0.65
 """Least predicted IoU of a proposal, below which refining it is seldom worth its time."""
 
 
