@@ -99,6 +99,10 @@ class PromptFileWithoutCrs(RosSamError, ValueError):
     """The file of prompts does not say where on Earth it is."""
 
 
+class AreaInvalid(RosSamError, ValueError):
+    """An area of interest has no area, or none of it lies on the raster."""
+
+
 class PromptSkipped(RosSamWarning):
     """A row of a file of prompts holds nothing and was left out."""
 

@@ -108,6 +108,69 @@ def segment(
 
 
 @app.command()
+def everything(
+    raster: opt.Raster,
+    output: opt.Output,
+    area: opt.AreaFile = None,
+    area_crs: opt.AreaCrs = None,
+    min_size: opt.MinSize = None,
+    max_size: opt.MaxSize = None,
+    points_per_side: opt.PointsPerSide = None,
+    pred_iou: opt.PredIou = None,
+    stability: opt.Stability = None,
+    nms: opt.Nms = None,
+    nested: opt.Nested = None,
+    model: opt.Model = DEFAULT_MODEL,
+    bands: opt.Bands = None,
+    stretch: opt.Stretch = None,
+    out_crs: opt.OutCrs = None,
+    simplify: opt.Simplify = None,
+    min_area: opt.MinArea = None,
+    fill_holes: opt.FillHoles = False,
+    device: opt.RunOn = opt.Device.cpu,
+    threads: opt.Threads = None,
+    overwrite: opt.Overwrite = False,
+    resume: opt.Resume = False,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Find the objects in RASTER with no prompts, of any class.
+
+    The sizes that are looked for decide how long it takes: half the shortest length takes four times as long.
+    What is finished is kept, however the run ends; the same command with --resume then goes on.
+    """
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.everything import run_everything
+        from ros_sam_core.cli.request import EverythingRequest
+
+        request = EverythingRequest(
+            raster=raster,
+            output=output,
+            area=area,
+            area_crs=area_crs,
+            min_size=min_size,
+            max_size=max_size,
+            points_per_side=points_per_side,
+            pred_iou=pred_iou,
+            stability=stability,
+            nms=nms,
+            nested=nested,
+            model=model,
+            bands=bands,
+            stretch=stretch,
+            out_crs=out_crs,
+            simplify_px=simplify,
+            min_area_px=min_area,
+            fill_holes=fill_holes,
+            device=device.value,
+            threads=threads,
+            overwrite=overwrite,
+            resume=resume,
+        )
+        run_everything(request, report)
+
+
+@app.command()
 def info(
     raster: opt.Raster,
     bands: opt.Bands = None,

@@ -98,6 +98,36 @@ Threads = Annotated[
         metavar="N", min=1, help="Processor threads for one group of prompts. Default: by the model's size."
     ),
 ]
+AreaFile = Annotated[
+    Path | None,
+    typer.Option("--area", metavar="FILE", help="Vector file of polygons; only objects in them are found."),
+]
+AreaCrs = Annotated[
+    str | None,
+    typer.Option(metavar="CRS", help="Of the area; 'raster' is its own. Default: its file's."),
+]
+MinSize = Annotated[
+    float | None,
+    typer.Option(metavar="M", help="Shortest length of an object, metres (pixels without CRS). [24 px]"),
+]
+MaxSize = Annotated[
+    float | None,
+    typer.Option(metavar="M", help="Longest length of an object, metres (pixels without CRS). [240 px]"),
+]
+PointsPerSide = Annotated[
+    int | None, typer.Option(metavar="N", help="Points along the side of a crop. Default: by the model.")
+]
+PredIou = Annotated[float | None, typer.Option(metavar="0..1", help="Least score of an outline.")]
+Stability = Annotated[
+    float | None, typer.Option(metavar="0..1", help="Least stability of an outline under its threshold.")
+]
+Nms = Annotated[
+    float | None, typer.Option(metavar="0..1", help="Outlines that overlap more (IoU) are one object.")
+]
+Nested = Annotated[
+    float | None,
+    typer.Option(metavar="0..1", help="So are those of which one covers this share of the other; 1: never."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Which scene is made up.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, on stderr.")]

@@ -84,7 +84,7 @@ class Journal:
         goes_on = resume and path.exists()
         self._file: BinaryIO = open(path, "r+b" if goes_on else "x+b", buffering=0)  # noqa: SIM115 - closed by `close`
         try:
-            _lock(self._file, path)
+            lock(self._file, path)
             if not (goes_on and self._recall(work)):
                 self._file.truncate(0)
                 self._append(self._schema.serialize())
@@ -250,7 +250,7 @@ def _same_work(path: Path, found: pa.Schema, wanted: pa.Schema, work: Mapping[st
         )
 
 
-def _lock(file: BinaryIO, path: Path) -> None:
+def lock(file: BinaryIO, path: Path) -> None:
     """Keep other runs off, until the file is closed or the process ends in any way."""
     try:
         try:
@@ -276,7 +276,7 @@ def claim(path: Path) -> None:
     """
     if path.exists():
         with open(path, "r+b", buffering=0) as file:
-            _lock(file, path)
+            lock(file, path)
             if os.name == "posix":
                 path.unlink()
         path.unlink(missing_ok=True)

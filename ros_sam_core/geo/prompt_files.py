@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, GeometryError
 from pyproj import CRS
 from shapely.errors import GEOSException
+from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.errors import (
+    AreaInvalid,
     PromptFileEmpty,
     PromptFileInvalid,
     PromptFileNotFound,
@@ -128,6 +131,36 @@ def read_point_table(path: Path, crs: CRS | str | None = None, layer: str | None
     return table
 
 
+def read_area(
+    path: Path, crs: CRS | str | None = None, layer: str | None = None
+) -> tuple[BaseGeometry, CRS | None]:
+    """Read an area of interest: all polygons of a vector file together, and their CRS.
+
+    Args:
+        path: any vector file that GDAL reads.
+        crs: overrides the CRS of the file; ``"raster"`` says that it is the raster's own, or its pixels.
+        layer: which layer, if there is more than one with geometries.
+
+    Raises:
+        AreaInvalid: if it holds another geometry than polygons, or nothing.
+        PromptFileNotFound: if there is no such file.
+        PromptFileUnreadable: if GDAL cannot read it.
+        PromptFileInvalid: if the layer is not clear.
+        PromptFileWithoutCrs: if neither the file nor `crs` says which CRS it is.
+        CrsUnknown: if pyproj does not know `crs`.
+    """
+    with _readable(path):
+        chunks, file_crs = _chunks(os.fspath(path), layer)
+        shapes = [shape for _, some in chunks for shape in some if shape is not None and not shape.is_empty]
+    for shape in shapes:
+        if shape.geom_type not in ("Polygon", "MultiPolygon"):
+            raise AreaInvalid(f"{path}: holds a {shape.geom_type}, but an area of interest is of polygons")
+    area = shapely.union_all(shapely.make_valid(np.array(shapes, dtype=object)))
+    if not area.area > 0:
+        raise AreaInvalid(f"{path} holds no polygon, so there is no area of interest")
+    return area, _crs_for(path, file_crs, crs)
+
+
 @dataclass
 class _Rows:
     """What is kept of the rows of a file.
@@ -150,17 +183,9 @@ def _read(
 ) -> tuple[_Rows, CRS | None]:
     """Read the rows that have a geometry, indexed by row number, and their CRS."""
     points = "Point" in kinds
-    try:
+    with _readable(path):
         chunks, file_crs = _chunks(os.fspath(path), layer)
         parts = [_reduced(table, shapes, points) for table, shapes in chunks]
-    except (
-        DataSourceError,
-        DataLayerError,
-        GeometryError,
-        GEOSException,
-        pa.ArrowException,
-    ) as error:
-        raise PromptFileUnreadable(f"{path} cannot be read as a vector file: {error}") from error
     if not parts:
         raise PromptFileEmpty(f"{path} holds no geometry, so there is nothing to outline")
     rows = _Rows(
@@ -177,15 +202,29 @@ def _read(
         raise PromptFileInvalid(f"{path}: prompt {named[row]} is a {kind}, but {rule}")
     if missing.all():
         raise PromptFileEmpty(f"{path} holds no geometry, so there is nothing to outline")
+    known = _crs_for(path, file_crs, crs)
+    xy = rows.xy if points else rows.xy[~missing]
+    kept = _Rows(rows.table[~missing], rows.kinds[~missing], xy, rows.counts[~missing])
+    return kept, known
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what libraries raise about a vector file into one clear error."""
+    try:
+        yield
+    except (DataSourceError, DataLayerError, GeometryError, GEOSException, pa.ArrowException) as error:
+        raise PromptFileUnreadable(f"{path} cannot be read as a vector file: {error}") from error
+
+
+def _crs_for(path: Path, file_crs: Any, crs: CRS | str | None) -> CRS | None:
+    """Return the CRS of a file's coordinates: what was given, else the file's own; None is the raster's."""
     known = file_crs if crs is None else crs
     if known is None:
         raise PromptFileWithoutCrs(
             f"{path} has no CRS; name it (such as EPSG:4326), or {RASTER_CRS!r} for the raster's own"
         )
-    own = isinstance(known, str) and known == RASTER_CRS
-    xy = rows.xy if points else rows.xy[~missing]
-    kept = _Rows(rows.table[~missing], rows.kinds[~missing], xy, rows.counts[~missing])
-    return kept, None if own else parse_crs(known)
+    return None if isinstance(known, str) and known == RASTER_CRS else parse_crs(known)
 
 
 def _reduced(table: pd.DataFrame, shapes: NDArray[np.object_], points: bool) -> _Rows:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyproj import CRS
 
 from ros_sam_core import __version__
 from ros_sam_core.errors import InvalidParameter, LibraryMissing, NothingSegmented, OutputUnsupported
 from ros_sam_core.geo.crs import crs_name, parse_crs
+from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.journal import Failed, work_of
 from ros_sam_core.geo.prompt_table import PromptTable
 from ros_sam_core.geo.prompts import Prompt
@@ -120,6 +122,30 @@ def segment_scene(
     return run
 
 
+def checked_output(output: Path, grid: Grid, options: SceneOptions) -> tuple[Path, CRS | None]:
+    """Return where an output will be and its CRS, once it is known that it can be written.
+
+    Args:
+        output: As asked for.
+        grid: Of the raster.
+        options: Of the scene.
+
+    Raises:
+        RosSamError: It cannot be written, or not in the CRS asked for.
+    """
+    wanted = grid.crs if options.out_crs is None else parse_crs(options.out_crs)
+    target, kind = check_resumable(
+        output, wanted, grid=grid, overwrite=options.overwrite, resume=options.resume
+    )
+    has = crs_in(kind, wanted, grid)
+    if options.out_crs is not None and has != wanted:
+        raise OutputUnsupported(
+            f"{output} is always in {crs_name(has)}, not in {crs_name(wanted)}; "
+            "leave --out-crs out, or choose .gpkg"
+        )
+    return target, has
+
+
 class SceneRun:
     """The work of `segment_scene`, with what is known of it at any time.
 
@@ -209,18 +235,8 @@ class SceneRun:
 
     def _check(self, frame: RasterFrame) -> None:
         """Refuse what cannot be written, before anything slow is begun."""
-        options = self.options
-        wanted = frame.grid.crs if options.out_crs is None else parse_crs(options.out_crs)
-        target, kind = check_resumable(
-            self.output, wanted, grid=frame.grid, overwrite=options.overwrite, resume=options.resume
-        )
-        has = crs_in(kind, wanted, frame.grid)
-        if options.out_crs is not None and has != wanted:
-            raise OutputUnsupported(
-                f"{self.output} is always in {crs_name(has)}, not in {crs_name(wanted)}; "
-                "leave --out-crs out, or choose .gpkg"
-            )
-        self._crs, self._staging = has, staging_path(target)
+        target, self._crs = checked_output(self.output, frame.grid, self.options)
+        self._staging = staging_path(target)
 
     def _job(self, frame: RasterFrame, crew: Crew, facts: ModelFacts) -> SceneJob:
         options = self.options

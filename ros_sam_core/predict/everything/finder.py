@@ -14,7 +14,7 @@ from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.geo.length import length_of
-from ros_sam_core.geo.prompts import PixelPrompt
+from ros_sam_core.geo.prompts import PixelPrompt, Point
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.predict.crop import Crop, longer_side
@@ -116,8 +116,15 @@ class Finder:
         for one, look in zip(proposals, looks, strict=True):
             geometry = self._outline(look)
             if geometry is not None:
-                found.append(Found(geometry, look.iou, one.point))
+                found.append(Found(geometry, look.iou, self._point_in(geometry, one.point)))
         return found
+
+    def _point_in(self, geometry: Polygon | MultiPolygon, point: Point) -> Point:
+        """Return the point, frame pixels, or one in the outline where it lies beside it."""
+        if not shapely.contains_xy(geometry, self.frame.grid.pixel_to_map([point])).all():
+            inner = geometry.representative_point()
+            point = tuple(self.frame.grid.map_to_pixel([(inner.x, inner.y)])[0].tolist())
+        return point
 
     def _points(self, level: Level, cell: Tile) -> NDArray[np.float64]:
         """Return the points of a crop's core: on valid pixels, in the area."""

@@ -9,84 +9,90 @@ so that a tile without objects is in it too.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import shapely
 
 from ros_sam_core.errors import ResumeRefused
+from ros_sam_core.geo.journal import lock
 from ros_sam_core.predict.everything.merging import Found
 
-SCHEMA = pa.schema(
-    [
-        ("tile", pa.int64()),
-        ("score", pa.float64()),
-        ("x", pa.float64()),
-        ("y", pa.float64()),
-        ("geometry", pa.binary()),
-    ]
+COLUMNS: tuple[tuple[str, Any], ...] = (
+    ("tile", pa.int64()),
+    ("score", pa.float64()),
+    ("x", pa.float64()),
+    ("y", pa.float64()),
+    ("geometry", pa.binary()),
 )
-WORK = b"ros-sam everything"
+NOTE = -1
+"""The tile of a batch that holds the stamp of an output that was made of this journal."""
+WORK = b"ros_sam.work"
 
 
-def journal_path(target: Path) -> Path:
-    """Return where the journal of an output is: ``<target>.part.tiles`` beside it."""
-    return target.with_name(target.name + ".part.tiles")
-
-
-class Journal:
+class TileJournal:
     """A journal that grows.
 
     Args:
         path: Of the file.
-        work: What the run does; a run that does something else cannot go on with it.
-        resume: Go on with the journal that is there, if there is one; else it is begun anew.
+        work: What the run depends on, by name; a journal of other work is not gone on with.
+        resume: Go on with the journal that is there, if there is one; else there must be none.
+
+    Attributes:
+        tiles: How many tiles are in it.
+        last: The number of the last one, -1 if there is none.
+        published: Stamps of the outputs that were made of it.
 
     Raises:
-        ResumeRefused: The journal is of another work, or is none.
+        ResumeRefused: The journal is of other work.
+        OutputExists: Another run is at work on it.
         OSError: It cannot be read or written.
     """
 
-    def __init__(self, path: Path, work: str, *, resume: bool) -> None:
-        self.path, self._work = path, work
-        self._schema = SCHEMA.with_metadata({WORK: work.encode()})
-        whole = self._repair() if resume and path.exists() else None
-        if whole is None:
-            whole = self._schema.serialize().size
-            path.write_bytes(self._schema.serialize())
-        self._file = open(path, "r+b", buffering=0)  # noqa: SIM115 - closed by `close`
-        self._file.truncate(whole)
-        self._file.seek(whole)
-        self._end = whole
-
-    def add(self, tile: int, found: Sequence[Found]) -> None:
-        """Append what a tile gave, whole or, with an error, not at all."""
-        rows: list[tuple[object, ...]] = [(tile, None, None, None, None)]
-        rows += [(tile, o.score, *o.point, shapely.to_wkb(o.geometry)) for o in found]
-        columns = [
-            pa.array(column, type=kind.type)
-            for column, kind in zip(zip(*rows, strict=True), SCHEMA, strict=True)
-        ]
-        message = pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize()
-        rest = memoryview(message)
+    def __init__(self, path: Path, work: Mapping[str, str], *, resume: bool) -> None:
+        self.path = path
+        self.tiles, self.last = 0, -1
+        self.published: set[tuple[int, int]] = set()
+        self._schema = pa.schema(list(COLUMNS), metadata={WORK: json.dumps(dict(work))})
+        goes_on = resume and path.exists()
+        self._file = open(path, "r+b" if goes_on else "x+b", buffering=0)  # noqa: SIM115 - closed by `close`
         try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except BaseException:
+            lock(self._file, path)
+            self._end = self._recall(work) if goes_on else 0
             self._file.truncate(self._end)
             self._file.seek(self._end)
+            if not self._end:
+                self._append(self._schema.serialize())
+        except BaseException:
+            self._file.close()
             raise
-        self._end += message.size
+
+    def add(self, tile: int, found: Sequence[Found]) -> None:
+        """Append what a tile gave, whole or, with an error, not at all.
+
+        Raises:
+            OSError: The disk is full or gone.
+        """
+        rows = [(tile, one.score, *one.point, shapely.to_wkb(one.geometry)) for one in found]
+        self._write([(tile, None, None, None, None), *rows])
+        self.tiles, self.last = self.tiles + 1, tile
+
+    def note(self, stamp: tuple[int, int]) -> None:
+        """Remember the stamp of an output that is made of this journal, before it is moved to its place."""
+        self._write([(NOTE, None, None, None, json.dumps(stamp).encode())])
+        self.published.add(stamp)
 
     def replay(self) -> Iterator[tuple[int, list[Found]]]:
-        """Yield each tile of the journal with what it gave, in the order in which they were added."""
+        """Yield the number of each tile and what it gave, in the order in which they were added."""
         with pa.OSFile(str(self.path), "rb") as file:
-            file_end = self._end
             stream = pa.ipc.open_stream(file)
-            while file.tell() < file_end:
-                yield _read(stream.read_next_batch())
+            while file.tell() < self._end:
+                first, *rows = stream.read_next_batch().to_pylist()
+                if first["tile"] != NOTE:
+                    yield first["tile"], [_found(row) for row in rows]
 
     def close(self) -> None:
         """Close the file; it stays."""
@@ -97,35 +103,49 @@ class Journal:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _repair(self) -> int | None:
-        """Return the bytes that whole batches fill; None where not even the beginning is whole.
-
-        Raises:
-            ResumeRefused: The journal is of another work.
-        """
-        if not os.path.getsize(self.path):
-            return None
+    def _recall(self, work: Mapping[str, str]) -> int:
+        """Take over what the file holds; return where its last whole batch ends."""
         with pa.OSFile(str(self.path), "rb") as file:
             try:
                 stream = pa.ipc.open_stream(file)
             except (pa.ArrowInvalid, OSError):
-                return None
-            work = (stream.schema.metadata or {}).get(WORK, b"").decode()
-            if work != self._work:
+                return 0
+            before = json.loads((stream.schema.metadata or {}).get(WORK, b"{}"))
+            other = [name for name in work if before.get(name) != work[name]]
+            if other:
                 raise ResumeRefused(
-                    f"{self.path} is of a run on another raster, with another model or with other options; "
-                    "give the same ones to go on, or leave --resume out and allow to overwrite"
+                    f"{self.path} is of a run with another {' and '.join(other)}: give the same again, or "
+                    "--overwrite without --resume to begin anew"
                 )
-            whole = file.tell()
             while True:
+                end = int(file.tell())
                 try:
-                    stream.read_next_batch()
+                    batch = stream.read_next_batch()
                 except (StopIteration, pa.ArrowInvalid, OSError):
-                    return int(whole)
-                whole = file.tell()
+                    return end
+                tile = batch.column("tile")[0].as_py()
+                if tile == NOTE:
+                    size, time = json.loads(batch.column("geometry")[0].as_py())
+                    self.published.add((size, time))
+                else:
+                    self.tiles, self.last = self.tiles + 1, tile
+
+    def _write(self, rows: Sequence[tuple[object, ...]]) -> None:
+        columns = zip(zip(*rows, strict=True), COLUMNS, strict=True)
+        arrays = [pa.array(column, type=kind) for column, (_, kind) in columns]
+        self._append(pa.RecordBatch.from_arrays(arrays, schema=self._schema).serialize())
+
+    def _append(self, message: pa.Buffer) -> None:
+        rest = memoryview(message)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except BaseException:
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+            raise
+        self._end += message.size
 
 
-def _read(batch: pa.RecordBatch) -> tuple[int, list[Found]]:
-    tile, *rows = batch.to_pylist()
-    found = [Found(shapely.from_wkb(row["geometry"]), row["score"], (row["x"], row["y"])) for row in rows]
-    return int(tile["tile"]), found
+def _found(row: Mapping[str, Any]) -> Found:
+    return Found(shapely.from_wkb(row["geometry"]), row["score"], (row["x"], row["y"]))

@@ -20,7 +20,7 @@ class Found:
     Attributes:
         geometry: Its outline, in the frame's CRS.
         score: Predicted IoU, 0..1; of overlapping outlines the one of the highest stays.
-        point: Of the grid, at which it was found, frame pixels.
+        point: In the outline, frame pixels; that of the grid at which it was found, if it lies in it.
     """
 
     geometry: Polygon | MultiPolygon
@@ -85,19 +85,19 @@ class SeamMerger:
 
         Tiles come in their order; those left out have none.
         """
-        yield from self._decide_before(row, column)
         if found:
             self._open[row, column] = list(found)
+        yield from self._decide_up_to(row, column)
 
     def finish(self) -> Iterator[Found]:
         """Yield what is still undecided."""
-        yield from self._decide_before(self._tiles.rows + 2, 0)
+        yield from self._decide_up_to(self._tiles.rows, self._tiles.columns)
 
-    def _decide_before(self, row: int, column: int) -> Iterator[Found]:
-        """Decide the tiles whose neighbours all come before this one."""
+    def _decide_up_to(self, row: int, column: int) -> Iterator[Found]:
+        """Decide the tiles whose last neighbour is this tile or comes before it."""
         for place in sorted(self._open):
             last = (place[0] + 1, min(place[1] + 1, self._tiles.columns - 1))
-            if last >= (row, column):
+            if last > (row, column):
                 break
             yield from self._decide(place)
         for place in [place for place in self._kept if place[0] < row - 2]:

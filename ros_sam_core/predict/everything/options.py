@@ -44,7 +44,7 @@ class EverythingOptions:
     """
 
     points_per_side: int | None = None
-    pred_iou: float = 0.8
+    pred_iou: float = 0.7
     stability: float = 0.6
     stability_offset: float = 1.0
     nms: float = 0.5

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from ros_sam_core import __version__
 from ros_sam_core.errors import Cancelled, CrsTransformFailed
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.raster import Frame
@@ -131,16 +129,3 @@ def segments_of(found: Iterable[Found], origin: Origin, target: CRS | None) -> I
         if isinstance(segment, PromptFailure):
             raise CrsTransformFailed(f"object {number}: {segment.error}") from segment.error
         yield dataclasses.replace(segment, prompt=GRID_POINT)
-
-
-def work_of(finder: Finder, weights: str) -> str:
-    """Return what the result of tiles depends on, as text; runs of the same text give the same."""
-    told = {
-        "version": __version__,
-        "frame": finder.frame.fingerprint,
-        "weights": weights,
-        "options": dataclasses.asdict(finder.options),
-        "shape": dataclasses.asdict(finder.shape),
-        "area": None if finder.area is None else finder.area.wkb_hex,
-    }
-    return json.dumps(told, sort_keys=True)

@@ -1,0 +1,151 @@
+"""Everything mode with the bundled model, on yards of boxes whose outlines are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from pyproj import CRS
+from yards import Places, box_at, iou, yard
+
+from ros_sam_core.errors import Cancelled, InvalidParameter
+from ros_sam_core.geo.array_frame import ArrayFrame
+from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.length import length_of
+from ros_sam_core.geo.segments import Segment
+from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.predict.cache import CacheOptions
+from ros_sam_core.predict.everything import EverythingOptions, iter_everything
+from ros_sam_core.predict.everything.finder import Finder, Scan
+from ros_sam_core.predict.everything.options import Sizes, levels_of
+from ros_sam_core.predict.segmenter import Segmenter
+
+PLACES: Places = ((60, 80), (200, 60), (512, 80), (600, 90))
+SHAPE = (160, 680)
+LONG = EverythingOptions(min_size=45, max_size=100)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter.from_pretrained(cache=CacheOptions(memory_mb=64, disk_mb=0))
+
+
+def frame_of(
+    places: Places = PLACES, grid: Grid | None = None, valid: np.ndarray | None = None
+) -> ArrayFrame:
+    rgb = np.ascontiguousarray(np.moveaxis(yard(*SHAPE, places), 0, -1))
+    return ArrayFrame(rgb, grid or Grid(SHAPE), source="yard", frame="f", valid=valid)
+
+
+def met(found: list[Segment], places: Places, grid: Grid | None = None) -> list[int]:
+    """Return the number of outlines that meet each box with an IoU of 0.75."""
+    outlines = [
+        s.geometry if grid is None else shapely.transform(s.geometry, grid.map_to_pixel) for s in found
+    ]
+    return [sum(iou(outline, box_at(*place)) > 0.75 for outline in outlines) for place in places]
+
+
+def test_every_object_comes_once_and_whole_also_on_the_seam_of_two_tiles(segmenter: Segmenter) -> None:
+    frame, told = frame_of(), []
+    assert any(column == 512 for column, _ in PLACES), "tiles are 512 px"
+    found = list(iter_everything(segmenter, frame, LONG, progress=lambda *step: told.append(step)))
+    assert met(found, PLACES) == [1, 1, 1, 1] and len(found) == 4
+    assert told[0] == (0, 2) and told[-1] == (2, 2)
+    one = found[0]
+    assert [s.prompt_id for s in found] == ["1", "2", "3", "4"]
+    assert (one.prompt, one.source, one.frame, one.model) == ("grid", "yard", "f", "ros-sam-tiny")
+    x, y, label = map(float, one.prompt_xy.split())
+    assert one.geometry.contains(shapely.Point(x, y)) and label == 1
+    again = list(iter_everything(segmenter, frame, LONG))
+    assert [s.geometry.wkb for s in again] == [s.geometry.wkb for s in found], "deterministic"
+
+
+def test_nodata_is_neither_looked_at_nor_found(segmenter: Segmenter) -> None:
+    valid = np.ones(SHAPE, bool)
+    valid[:, 300:] = False
+    found = list(iter_everything(segmenter, frame_of(valid=valid), LONG))
+    assert met(found, PLACES) == [1, 1, 0, 0]
+    assert all(s.geometry.bounds[2] <= 310 for s in found)
+
+    def scans(frame: ArrayFrame) -> list[Scan]:
+        finder = Finder(segmenter.predictor, frame, LONG, PolygonOptions())
+        return [scan for tile in finder.tiles for scan in finder.scans(tile)]
+
+    some, every = scans(frame_of(valid=valid)), scans(frame_of())
+    assert all((scan.points[:, 0] < 300).all() for scan in some) and len(some) < 0.6 * len(every)
+    points = np.concatenate([scan.points for scan in every])
+    assert len(points) == len(np.unique(points, axis=0)), "each point is asked once at each scale"
+
+
+def test_only_the_area_of_interest_is_searched(segmenter: Segmenter) -> None:
+    area = shapely.union(shapely.box(150, 20, 260, 100), shapely.box(560, 70, 640, 140))
+    found = list(iter_everything(segmenter, frame_of(), LONG, area=area))
+    assert met(found, PLACES) == [0, 1, 0, 1] and len(found) == 2
+
+
+@pytest.mark.parametrize(("low", "high", "count"), [(22.5, 50.0, 4), (20.0, 26.0, 0), (33.0, 60.0, 0)])
+def test_sizes_are_metres_in_a_raster_in_degrees(
+    segmenter: Segmenter, low: float, high: float, count: int
+) -> None:
+    # At 60 degrees north, pixels of half a metre on the ground; boxes are 28 m long.
+    grid = Grid(SHAPE, Affine(0.5 / 55_800, 0, 10.0, 0, -0.5 / 111_412, 60.0), CRS("EPSG:4326"))
+    assert grid.gsd_m == pytest.approx(0.5, rel=1e-3)
+    found = list(
+        iter_everything(segmenter, frame_of(grid=grid), EverythingOptions(min_size=low, max_size=high))
+    )
+    assert sum(met(found, PLACES, grid)) == count
+    for segment in found:
+        assert low <= length_of(segment.geometry, segment.crs) <= high
+
+
+def test_a_search_is_stopped_between_steps(segmenter: Segmenter) -> None:
+    asked = []
+
+    def cancel() -> bool:
+        asked.append(True)
+        return len(asked) == 3
+
+    with pytest.raises(Cancelled, match="after 0 of 2 tiles"):
+        list(iter_everything(segmenter, frame_of(), LONG, cancel=cancel))
+
+
+def test_the_length_is_that_of_the_object_at_any_angle_and_in_any_crs() -> None:
+    turned = shapely.affinity.rotate(shapely.box(0, 0, 40, 10), 33)
+    assert length_of(turned, None) == pytest.approx(40)
+    utm = shapely.affinity.translate(turned, 500_000, 6_650_000)
+    assert length_of(utm, CRS("EPSG:32633")) == pytest.approx(40 / 0.9996, rel=1e-5)
+    degrees = shapely.transform(turned, lambda xy: np.array([10.0, 60.0]) + xy / [55_800.0, 111_412.0])
+    assert length_of(degrees, CRS("EPSG:4326")) == pytest.approx(40, rel=1e-3)
+
+
+def test_crops_suit_the_sizes_that_are_looked_for(segmenter: Segmenter) -> None:
+    config = segmenter.predictor.model.config
+    grid = Grid((5000, 5000), Affine(0.5, 0, 500_000, 0, -0.5, 5_300_000), CRS("EPSG:32633"))
+    sizes = Sizes.of(EverythingOptions(min_size=20, max_size=60), grid)
+    assert sizes.shortest * sizes.unit_px == pytest.approx(40, rel=1e-3)
+    levels = levels_of(EverythingOptions(min_size=20, max_size=60), config, grid)
+    assert [level.tiles.tile_px for level in levels] == [160, 360]
+    assert Sizes.of(EverythingOptions(max_size=6), grid).shortest == pytest.approx(0.6)
+    assert Sizes.of(EverythingOptions(min_size=500), grid).longest == pytest.approx(5000)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"points_per_side": 0},
+        {"pred_iou": 1.0},
+        {"stability": -0.1},
+        {"stability_offset": 0.0},
+        {"nms": 0.0},
+        {"nested": 1.1},
+        {"min_size": -1.0},
+        {"max_size": float("nan")},
+    ],
+)
+def test_a_wrong_number_is_named(wrong: dict[str, float]) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(InvalidParameter, match=f"{name} = {value}"):
+        EverythingOptions(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidParameter, match=r"min_size = 9 and max_size = 3"):
+        EverythingOptions(min_size=9, max_size=3)
