@@ -29,8 +29,8 @@ def decode_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
         height, width = (int(n) for n in rle["size"])
         counts = rle["counts"]
         runs = _runs(counts) if isinstance(counts, str | bytes) else np.asarray(counts, np.int64).ravel()
-    except (KeyError, TypeError, OverflowError) as error:
-        raise ValueError(f"no run-length encoding: {error!r}") from error
+    except (KeyError, TypeError, OverflowError, ValueError) as error:
+        raise ValueError(f"no run-length encoding: {error}") from error
     if height < 1 or width < 1 or (runs < 0).any():
         raise ValueError(f"run-length encoding of size {height} x {width} with a negative run or no pixel")
     total = int(runs.sum())

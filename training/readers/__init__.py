@@ -16,6 +16,7 @@ from training.readers.ledger import Skipped as Skipped
 from training.readers.names import Told
 from training.readers.polygons import read_polygons
 from training.readers.release import read_release
+from training.readers.spec import LAYOUTS as LAYOUTS
 from training.readers.spec import DatasetSpec as DatasetSpec
 from training.scenes import DatasetError, Scene
 

@@ -109,7 +109,7 @@ def _objects(
             continue
         segmentation = annotation.get("segmentation")
         if not segmentation:
-            ledger.fault("missing mask", labels.path, item, f"{name} without a segmentation")
+            ledger.fault("missing mask", labels.path, item, f"{name} without a segmentation", name)
             continue
         track = annotation.get("track_id", annotation.get("instance_id", -1))
         try:

@@ -24,12 +24,14 @@ class Skipped:
         item: The object in it; "" where it is the whole file.
         reason: What is wrong with it.
         kind: A word for the reason, by which the summary counts.
+        class_name: Class of the object, if known.
     """
 
     file: str
     item: str
     reason: str
     kind: str
+    class_name: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}{', ' if self.item else ''}{self.item}: {self.reason}"
@@ -53,7 +55,7 @@ class Ledger:
     left_out: Counter[str] = field(default_factory=Counter)
     clipped: int = 0
 
-    def fault(self, kind: str, file: str | Path, item: str, reason: str) -> None:
+    def fault(self, kind: str, file: str | Path, item: str, reason: str, class_name: str = "") -> None:
         """Take note of a fault.
 
         Args:
@@ -61,11 +63,12 @@ class Ledger:
             file: The file that it is in.
             item: The object; "" where it is the whole image.
             reason: What is wrong, and what to do.
+            class_name: Class of the object, if known.
 
         Raises:
             DatasetError: The configuration says to stop.
         """
-        found = Skipped(str(file), item, reason, kind)
+        found = Skipped(str(file), item, reason, kind, class_name)
         if ((item and self.objects) or self.on_error) == "stop":
             raise DatasetError(f'{found}; mend it, or set on_error = "skip" to leave it out')
         log.warning("left out: %s", found)
