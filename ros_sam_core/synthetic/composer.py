@@ -40,6 +40,7 @@ class Composer:
         object_px: shortest and longest allowed longest side of an object.
         gsd_m: metres a pixel.
         density: factor on how many objects are tried.
+        still: nothing moves, so that what trails behind ships under way can be painted with the ground.
     """
 
     canvas: Canvas
@@ -47,6 +48,7 @@ class Composer:
     object_px: tuple[float, float]
     gsd_m: float
     density: float
+    still: bool = True
     placed: list[tuple[Sprite, Pose, float]] = field(default_factory=list)
     _taken: npt.NDArray[np.bool_] = field(init=False)
     _reserved: npt.NDArray[np.bool_] = field(init=False)

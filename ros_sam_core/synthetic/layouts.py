@@ -65,7 +65,7 @@ def harbour(scene: Composer) -> None:
     for _ in range(scene.count(20)):
         turn = rng.uniform(0, 2 * np.pi)
         pose = scene.put(ship, scene.size(12, 220), scene.somewhere(water), turn, zone=water, gap_px=4)
-        if pose and rng.random() < 0.4:
+        if pose and rng.random() < 0.4 and scene.still:
             wake(canvas, pose, rng, 0.08)
     for _ in range(scene.count(8)):
         scene.put(

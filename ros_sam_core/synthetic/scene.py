@@ -100,17 +100,57 @@ def make_scene(
         InvalidParameter: an argument is out of its range.
     """
     _check(shape, kind, density, object_px, degrade)
+    composer = _compose(seed, shape, kind, density, object_px)
+    found = composer.finish()
+    rgb = expose(composer.canvas.rgb, composer.canvas.coarse, composer.rng, degrade)
+    instances = tuple(Instance(name, polygon) for name, polygon in found)
+    return SyntheticScene(rgb, instances, composer.gsd_m)
+
+
+def make_stage(
+    seed: int,
+    shape: tuple[int, int] = (512, 512),
+    kind: SceneKind = "mixed",
+    *,
+    density: float = 1.0,
+    object_px: tuple[float, float] = (10.0, 120.0),
+) -> Composer:
+    """Compose a scene and leave its objects unpainted, so that they can move: `placed` holds them.
+
+    Args:
+        seed: of the random generator.
+        shape: rows and columns, at least 64 each.
+        kind: what the scene shows.
+        density: as for `make_scene`.
+        object_px: as for `make_scene`.
+
+    Returns:
+        The composer, with the ground on its canvas and no object, shadow or wake on it.
+
+    Raises:
+        InvalidParameter: an argument is out of its range.
+    """
+    _check(shape, kind, density, object_px, 0.0)
+    return _compose(seed, shape, kind, density, object_px, still=False)
+
+
+def _compose(
+    seed: int,
+    shape: tuple[int, int],
+    kind: SceneKind,
+    density: float,
+    object_px: tuple[float, float],
+    *,
+    still: bool = True,
+) -> Composer:
     rng = np.random.default_rng([seed, get_args(SceneKind).index(kind)])
     low, high = np.log(object_px)
     lead_px = float(np.exp(low + (high - low) * rng.beta(1.6, 1.6)))
     canvas = Canvas.blank(rng, shape)
     area = shape[0] * shape[1] / 512**2
-    composer = Composer(canvas, rng, object_px, _LEAD_M[kind] / lead_px, density * area)
+    composer = Composer(canvas, rng, object_px, _LEAD_M[kind] / lead_px, density * area, still)
     _LAYOUTS[kind](composer)
-    found = composer.finish()
-    rgb = expose(canvas.rgb, canvas.coarse, rng, degrade)
-    instances = tuple(Instance(name, polygon) for name, polygon in found)
-    return SyntheticScene(rgb, instances, composer.gsd_m)
+    return composer
 
 
 def _check(

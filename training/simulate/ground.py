@@ -1,0 +1,220 @@
+"""The ground under a simulated video, with the objects that it comes with taken off it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS
+from scipy import ndimage
+
+from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.raster import RasterFrame
+from ros_sam_core.synthetic import SceneKind, make_stage
+from ros_sam_core.synthetic.sprites import Pose
+from training.scenes import DatasetError, Scene, build_pyramid
+from training.simulate.actors import Actor, cut_out, drawn
+from training.simulate.healing import heal, shadow_of
+from training.simulate.options import MOVABLE, SimulateOptions
+from training.simulate.pixels import Picture
+
+Mask = NDArray[np.bool_]
+_RIM_PX = 3
+_LEAST_PX = 20
+_USUAL_M = {"airplane": 35.0, "vehicle": 4.8}
+
+
+@dataclass(frozen=True)
+class Native:
+    """An object that a ground comes with.
+
+    Attributes:
+        actor: It.
+        pose: Where it stands on the ground picture.
+        hole: Pixels that were healed under it and its shadow, bool, cut out at `corner`; None where it was
+            never painted.
+        corner: Row and column of the cut.
+        movable: It may leave its place.
+    """
+
+    actor: Actor
+    pose: Pose
+    hole: Mask | None = None
+    corner: tuple[int, int] = (0, 0)
+    movable: bool = True
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A picture of the ground without the objects that may move.
+
+    Attributes:
+        rgb: float32 [H, W, 3] in 0..1, healed.
+        original: The same before it was healed; None where the objects were never on it.
+        natives: The objects.
+        gsd_m: Metres a pixel, drawn or guessed; None where nothing tells it.
+        grid: Where it lies; None where that is not known.
+        sun: Unit vector towards which shadows fall, x right, y down.
+        shade: Share of the light that a shadow takes.
+        psf_px: Blur that the picture has already.
+        name: Where it is from.
+    """
+
+    rgb: Picture
+    original: Picture | None
+    natives: tuple[Native, ...]
+    gsd_m: float | None
+    grid: Grid | None
+    sun: tuple[float, float]
+    shade: float
+    psf_px: float
+    name: str
+
+    def with_standing(self, standing: Sequence[Native]) -> Picture:
+        """Return the ground with some of its objects where they were, as they were, shadows and all."""
+        rgb = self.rgb.copy()
+        for native in standing:
+            if self.original is not None and native.hole is not None:
+                y, x = native.corner
+                window = np.s_[y : y + native.hole.shape[0], x : x + native.hole.shape[1]]
+                rgb[window][native.hole] = self.original[window][native.hole]
+        return rgb
+
+    def grid_of(self, options: SimulateOptions) -> Grid:
+        """Return where it lies, made up from the options where that is not known."""
+        if self.grid is not None:
+            return self.grid
+        gsd = options.gsd_m or self.gsd_m or 1.0
+        place = Affine.translation(*options.origin) @ Affine.scale(gsd, -gsd)
+        return Grid((self.rgb.shape[0], self.rgb.shape[1]), place, CRS(options.crs))
+
+
+def procedural_ground(
+    seed: int,
+    shape: tuple[int, int],
+    kind: SceneKind = "mixed",
+    *,
+    density: float = 1.0,
+    object_px: tuple[float, float] = (10.0, 90.0),
+) -> Ground:
+    """Draw a ground; see `ros_sam_core.synthetic.make_stage`."""
+    stage = make_stage(seed, shape, kind, density=density, object_px=object_px)
+    rng = np.random.default_rng([seed, 21])
+    natives = []
+    for sprite, pose, _ in stage.placed:
+        movable = sprite.class_name in MOVABLE[:3]
+        natives.append(Native(drawn(sprite, pose, 0.0, rng), pose, movable=movable))
+    canvas = stage.canvas
+    rgb = np.clip(canvas.rgb, 0, 1)
+    return Ground(
+        rgb, None, tuple(natives), stage.gsd_m, None, canvas.sun, canvas.shade, 0.0, f"{kind} {seed}"
+    )
+
+
+def labelled_ground(scene: Scene, seed: int = 0, grid: Grid | None = None) -> Ground:
+    """Take the movable objects of a labelled image off it.
+
+    Args:
+        scene: The image with its objects.
+        seed: Of the random choices of healing.
+        grid: Where it lies, if that is known.
+    """
+    rng = np.random.default_rng([seed, 22])
+    rgb = scene.rgb.astype(np.float32) / 255
+    everything = np.zeros(rgb.shape[:2], np.int32)
+    for number, obj in enumerate(scene.objects):
+        everything[obj.frame_mask(everything.shape)] = number + 1
+    natives: list[Native] = []
+    holes = np.zeros(rgb.shape[:2], bool)
+    pulls = np.zeros(2)
+    for number, obj in enumerate(scene.objects):
+        made = cut_out(rgb, obj, rng) if (obj.mask > 0).sum() >= _LEAST_PX else None
+        if made is None:
+            continue
+        actor, pose = made
+        x0, y0, x1, y1 = (round(v) for v in obj.box)
+        whole = x0 > 0 and y0 > 0 and x1 < rgb.shape[1] and y1 < rgb.shape[0]
+        if obj.class_name not in MOVABLE or not whole:
+            natives.append(Native(actor, pose, movable=False))
+            continue
+        reach = int(np.clip(0.5 * max(x1 - x0, y1 - y0), 4, 28)) + _RIM_PX
+        top, left = max(y0 - reach, 0), max(x0 - reach, 0)
+        window = np.s_[top : y1 + reach, left : x1 + reach]
+        mask, others = everything[window] == number + 1, everything[window] > 0
+        shadow = shadow_of(rgb[window], mask, others & ~mask)
+        if shadow.sum() > 5:
+            pull = np.argwhere(shadow).mean(0) - np.argwhere(mask).mean(0) if mask.any() else np.zeros(2)
+            pulls += pull[::-1] / max(float(np.hypot(*pull)), 1e-6)
+        hole = ndimage.binary_dilation(mask, iterations=_RIM_PX)
+        hole |= ndimage.binary_dilation(shadow, iterations=2)
+        hole &= ~(ndimage.binary_dilation(others & ~mask, iterations=1))
+        holes[window] |= hole
+        natives.append(Native(actor, pose, hole, (top, left)))
+    healed, left_open = heal(rgb, holes, rng)
+    kept = tuple(_stuck(native, left_open) for native in natives)
+    sun, shade = _sun(pulls, len(natives), rng)
+    gsd_m = _guessed_gsd(natives) if grid is None else None
+    return Ground(healed, rgb, kept, gsd_m, grid, sun, shade, 0.6, scene.name)
+
+
+def raster_ground(path: Path, size: tuple[int, int], seed: int = 0) -> Ground:
+    """Read a random part of a georeferenced raster; what stands on it stays and has no label.
+
+    Args:
+        path: Anything that GDAL opens.
+        size: Most rows and columns that are read.
+        seed: Chooses the part.
+
+    Raises:
+        DatasetError: No part of that size is free of nodata.
+    """
+    rng = np.random.default_rng([seed, 23])
+    with RasterFrame.open(path) as frame:
+        height, width = min(size[0], frame.grid.height), min(size[1], frame.grid.width)
+        for _ in range(12):
+            y = int(rng.integers(frame.grid.height - height + 1))
+            x = int(rng.integers(frame.grid.width - width + 1))
+            rgb, valid = frame.read(x, y, width, height)
+            if valid.all():
+                scene = Scene(build_pyramid(rgb, 1), (), f"{path.name} {x},{y}")
+                return labelled_ground(scene, seed, frame.grid.window(x, y, width, height))
+    raise DatasetError(
+        f"{path}: no part of {height} rows and {width} columns is free of nodata; ask for less"
+    )
+
+
+def _guessed_gsd(natives: Sequence[Native]) -> float | None:
+    """Guess metres a pixel from how long aircraft and vehicles usually are."""
+    told = [
+        _USUAL_M[native.actor.class_name] / max(native.actor.size_px)
+        for native in natives
+        if native.actor.class_name in _USUAL_M
+    ]
+    return float(np.median(told)) if told else None
+
+
+def _stuck(native: Native, left_open: Mask) -> Native:
+    """Leave an object where it is if nothing could be found to put in its place."""
+    if native.hole is None:
+        return native
+    y, x = native.corner
+    part = left_open[y : y + native.hole.shape[0], x : x + native.hole.shape[1]]
+    if (part & native.hole).any():
+        return Native(native.actor, native.pose, native.hole, native.corner, movable=False)
+    return native
+
+
+def _sun(
+    pulls: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> tuple[tuple[float, float], float]:
+    """Return where shadows fall and how dark they are: as most of the image's own do, else anywhere."""
+    strength = float(np.hypot(*pulls))
+    if strength > 0.3 * max(count, 1):
+        return (float(pulls[0] / strength), float(pulls[1] / strength)), 0.45
+    angle = rng.uniform(0, 2 * math.pi)
+    return (math.cos(angle), math.sin(angle)), 0.35
