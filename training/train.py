@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -27,7 +27,7 @@ from training.export import export
 from training.optimise import learning_rates
 from training.run import Run
 from training.sources import TrainingData, open_data
-from training.validate import fixed_views, overlay_sheet, validate
+from training.validate import View, fixed_views, overlay_sheet, validate
 
 log = logging.getLogger(__name__)
 INTERRUPTED = 130
@@ -79,18 +79,24 @@ def fit(run: Run, data: TrainingData, stop: Callable[[], bool] = lambda: False) 
             left = run.any_process(stop())
             if last or left or run.step % save_every == 0:
                 run.save()
-            if data.aside and (last or run.step % validate_every == 0) and board.main:
-                with run.average.applied():
-                    figures = validate(run.model, data.aside)
-                    if shown:
-                        board.overlays(overlay_sheet(run.model, shown))
-                board.record(figures, "aside")
-                log.info("step %d, set aside: %s", run.step, figures)
-            run.accelerator.wait_for_everyone()
+            if data.aside and (last or run.step % validate_every == 0):
+                look(run, data, shown, board)
             if left and not last:
                 log.info("stopped at step %d of %d; the same command goes on", run.step, run.steps)
                 return False
     return True
+
+
+def look(run: Run, data: TrainingData, shown: Sequence[View], board: Board) -> None:
+    """Measure the averaged weights on the images set aside; of several processes the first one does."""
+    if board.main:
+        with run.average.applied():
+            figures = validate(run.model, data.aside)
+            if shown:
+                board.overlays(overlay_sheet(run.model, shown))
+        board.record(figures, "aside")
+        log.info("step %d, set aside: %s", run.step, figures)
+    run.accelerator.wait_for_everyone()
 
 
 class StopRequest:
