@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast test-qgis test-qgis340 screenshots translations lint format types package clean
+.PHONY: help demo test test-fast test-qgis test-qgis340 screenshots translations lint format types graphs package clean
 
 help:  ## Show this help.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(READY)  ## Repair what ruff can repair.
 
 types: $(READY)  ## Check types with mypy, strictly in ros_sam_core.
 	.venv/bin/mypy
+
+graphs: $(READY)  ## Export the bundled architecture's ONNX graphs anew; new weights alone need no new graphs.
+	.venv/bin/ros-sam export ros-sam-tiny --graphs-only --output ros_sam_core/weights/graphs
 
 package: $(READY)  ## Build the QGIS plugin's zip, with the engine and the bundled model, into dist/.
 	.venv/bin/python .ci/package.py

@@ -200,6 +200,10 @@ class CheckpointNotSaved(RosSamError, OSError):
     """The checkpoint cannot be written, or its weights cannot be held by the chosen precision."""
 
 
+class ExportFailed(RosSamError, RuntimeError):
+    """A model cannot be exported, or the export cannot be written."""
+
+
 class AdapterInvalid(RosSamError, ValueError):
     """A LoRA adapter's folder is incomplete, or its base weights are missing or others."""
 

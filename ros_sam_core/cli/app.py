@@ -200,6 +200,21 @@ def demo(
         run_demo(output, model, seed, report)
 
 
+@app.command()
+def export(
+    model: opt.ExportedModel,
+    output: opt.ExportFolder,
+    graphs_only: opt.GraphsOnly = False,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Export MODEL to ONNX: encoder, decoder and sketch graphs, and one file of weights for all."""
+    with reporting(as_json=as_json, verbose=verbose) as report:
+        from ros_sam_core.cli.export import run_export
+
+        run_export(model, output, report, graphs_only=graphs_only)
+
+
 @models_app.command("list")
 def models_list(as_json: opt.Json = False, verbose: opt.Verbose = False) -> None:
     """List the models that are known by name."""

@@ -131,3 +131,9 @@ Nested = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Which scene is made up.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, on stderr.")]
+ExportedModel = Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model, or a checkpoint.")]
+ExportFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder that takes the files.")]
+GraphsOnly = Annotated[
+    bool,
+    typer.Option("--graphs-only", help="Write no weights: the graphs serve any of the same architecture."),
+]

@@ -30,6 +30,14 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class Runtime(StrEnum):
+    """Which library computes; "auto": ONNX Runtime where the model has graphs and runs on the CPU."""
+
+    auto = "auto"
+    onnx = "onnx"
+    torch = "torch"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the engine with `argv`, by default the process's own, and exit with its code."""
     app(args=None if argv is None else list(argv), prog_name="python -m ros_sam_core.engine")
@@ -55,7 +63,8 @@ def engine(
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond loopback without TLS.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Name that clients may use.")] = None,
     source_root: Annotated[list[Path] | None, typer.Option(help="Open rasters below this folder.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of the model; 0: torch's choice.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads of the model; 0: one a core.")] = 0,
+    runtime: Annotated[Runtime, typer.Option(help="Which library computes.")] = Runtime.auto,
     cache_mb: Annotated[int, typer.Option(help="Embeddings kept in memory, MB.")] = 512,
     disk_cache_mb: Annotated[int, typer.Option(help="Embeddings kept on disk, MB.")] = 512,
     max_upload_mb: Annotated[int, typer.Option(help="Largest upload, MB; all together four times it.")] = 256,
@@ -81,6 +90,7 @@ def engine(
             log=log,
             parent_pid=parent_pid,
             threads=threads,
+            runtime=runtime.value,
             cache_mb=cache_mb,
             disk_cache_mb=disk_cache_mb,
             limits=Limits(upload_mb=max_upload_mb, uploads_mb=4 * max_upload_mb),

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ros_sam_core.engine.problems import problem_of
@@ -30,7 +31,9 @@ class ModelStore:
         self._settings, self._worker = settings, worker
         self._open: OrderedDict[str, Segmenter] = OrderedDict()
         self._errors: dict[str, dict[str, Any]] = {}
+        self._stops: dict[str, Callable[[], None]] = {}
         self._lock = threading.Lock()
+        worker.on_interrupt(self._interrupt)
 
     def name_of(self, model: str | None) -> str:
         """Return the model that a request means.
@@ -67,7 +70,7 @@ class ModelStore:
             self._open[name] = opened
             if len(self._open) > OPEN_MODELS:
                 oldest = next(n for n in self._open if n not in (name, self._settings.model))
-                del self._open[oldest]
+                del self._open[oldest], self._stops[oldest]
         return opened
 
     def _load(self, name: str) -> Segmenter:
@@ -77,10 +80,17 @@ class ModelStore:
 
         settings = self._settings
         cache = CacheOptions(settings.cache_mb, settings.disk_cache_mb)
-        segmenter = Segmenter.from_pretrained(name, settings.device, cache, settings.threads)
-        segmenter.predictor.model.interruptible(self._worker.check)
+        segmenter = Segmenter.from_pretrained(
+            name, settings.device, cache, settings.threads, settings.runtime
+        )
+        self._stops[name] = segmenter.predictor.model.interruptible(self._worker.check)
         log.info("opened %s (%s) in %.2f s", segmenter.name, segmenter.weights, time.monotonic() - began)
         return segmenter
+
+    def _interrupt(self) -> None:
+        """Break off what a model computes, from any thread."""
+        for stop in list(self._stops.values()):
+            stop()
 
     def is_open(self, name: str) -> bool:
         """Say whether a model is loaded."""
@@ -96,5 +106,6 @@ class ModelStore:
             "state": "ready" if opened else "failed" if error else "loading",
             "weights": opened.weights if opened else None,
             "device": self._settings.device,
+            "runtime": opened.predictor.model.name if opened else None,
             "error": None if opened else error,
         }

@@ -200,7 +200,7 @@ class Service:
     def health(self) -> dict[str, Any]:
         """Return how the engine is, without waiting for anything."""
         limits = self.settings.limits
-        torch = sys.modules.get("torch")
+        torch, onnx = sys.modules.get("torch"), sys.modules.get("onnxruntime")
         return {
             "status": "ok",
             "version": __version__,
@@ -223,6 +223,7 @@ class Service:
                 "python": platform.python_version(),
                 "platform": platform.platform(),
                 "torch": getattr(torch, "__version__", None) and str(torch.__version__),  # type: ignore[union-attr]
+                "onnxruntime": getattr(onnx, "__version__", None),
                 "gdal": rasterio.__gdal_version__,
                 "proj": rasterio.__proj_version__,
             },

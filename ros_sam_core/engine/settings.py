@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ros_sam_core.errors import EngineStartFailed
 
@@ -56,7 +57,8 @@ class EngineSettings:
         source_roots: Folders below which an engine with a token file opens rasters.
         log: File of the log.
         parent_pid: Process with which the engine ends.
-        threads: CPU threads of the model; 0 leaves the choice to torch.
+        threads: CPU threads of the model; 0 leaves the choice to the library that computes.
+        runtime: That library: "onnx", "torch", or "auto", see `ros_sam_core.model.opening`.
         cache_mb: Embeddings kept in memory.
         disk_cache_mb: Embeddings kept on disk.
         limits: What the engine takes at most.
@@ -78,6 +80,7 @@ class EngineSettings:
     log: Path | None = None
     parent_pid: int | None = None
     threads: int = 0
+    runtime: Literal["auto", "onnx", "torch"] = "auto"
     cache_mb: int = 512
     disk_cache_mb: int = 512
     limits: Limits = Limits()

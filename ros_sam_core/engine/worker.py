@@ -77,11 +77,16 @@ class Worker:
         self._running: _Unit | None = None
         self._numbers = itertools.count()
         self._closed = False
+        self._interrupt: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def on_interrupt(self, interrupt: Callable[[], None]) -> None:
+        """Have a function called, from any thread, when `check` begins to raise for the running unit."""
+        self._interrupt = interrupt
 
     def ticket(self) -> Ticket:
         """Return a ticket for units that are taken back together."""
@@ -98,9 +103,12 @@ class Worker:
             if self._closed:
                 raise Cancelled("the engine is ending")
             heapq.heappush(self._waiting, _Unit(urgency, next(self._numbers), work, future, ticket))
-            if urgency is Urgency.CLICK and self._running and self._running.urgency > urgency:
+            gives_way = urgency is Urgency.CLICK and self._running and self._running.urgency > urgency
+            if self._running and gives_way:
                 self._running.gives_way = True
             self._changed.notify()
+        if gives_way:
+            self._interrupt()
         return future
 
     def check(self, *_: Any) -> None:
@@ -123,6 +131,9 @@ class Worker:
             dropped = [unit for unit in self._waiting if unit.ticket is ticket]
             self._waiting = [unit for unit in self._waiting if unit.ticket is not ticket]
             heapq.heapify(self._waiting)
+            runs = self._running is not None and self._running.ticket is ticket
+        if runs:
+            self._interrupt()
         for unit in dropped:
             self._fail(unit, ticket.reason or Cancelled("cancelled, as asked"))
 

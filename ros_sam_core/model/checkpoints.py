@@ -7,7 +7,6 @@ model expects.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import tempfile
@@ -29,6 +28,7 @@ from ros_sam_core.errors import (
 )
 from ros_sam_core.model.adapters import ADAPTER_FILES, apply_adapter, find_base, is_adapter
 from ros_sam_core.model.config import ModelConfig
+from ros_sam_core.model.graphs import CONFIG_KEY, sha256_of
 from ros_sam_core.model.layouts import (
     Tensors,
     blueprint,
@@ -41,7 +41,6 @@ from ros_sam_core.model.layouts import (
 from ros_sam_core.model.lora import has_lora
 from ros_sam_core.model.ros_sam import RosSam
 
-CONFIG_KEY = "ros_sam_config"
 RELEASE_FILES = ("model.safetensors", "model_1.safetensors")
 
 
@@ -134,16 +133,6 @@ def save_checkpoint(
         raise CheckpointNotSaved(
             f"cannot write {path}: {error}; is the folder there and writable?"
         ) from error
-
-
-def sha256_of(*paths: Path) -> str:
-    """Return the hexadecimal sha256 of one or more files, one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _load_release(folder: Path) -> LoadedModel:

@@ -21,7 +21,7 @@ from ros_sam_core.geo.raster import Frame, RasterFrame
 from ros_sam_core.geo.segments import Segment, segments_to_geodataframe
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.backend import Backend
-from ros_sam_core.model.opening import open_model
+from ros_sam_core.model.opening import Runtime, open_model
 from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache
 from ros_sam_core.predict.crop import longer_side
 from ros_sam_core.predict.ground import Origin, finish, target_crs
@@ -61,20 +61,24 @@ class Segmenter:
         device: str = "cpu",
         cache: CacheOptions | None = None,
         threads: int = 0,
+        runtime: Runtime = "auto",
     ) -> Segmenter:
         """Open a model by name or path.
 
         Args:
-            model: A name of `ros_sam_core.model.zoo`, or the path of a checkpoint.
+            model: A name of `ros_sam_core.model.zoo`, or the path of a checkpoint or of an export's folder.
             device: "cpu", "cuda" or "mps".
             cache: How embeddings are kept between clicks.
             threads: Processor threads that compute; 0 leaves it to the library.
+            runtime: "torch", "onnx", or "auto": ONNX Runtime where the model has graphs and the device is
+                the CPU.
 
         Raises:
             DeviceUnavailable: There is no such device here.
+            LibraryMissing: The library that the model needs is not installed.
             RosSamError: The weights are not there, or cannot be read.
         """
-        opened = open_model(model, device, threads)
+        opened = open_model(model, device, threads, runtime)
         return cls(opened.backend, opened.name, opened.weights, cache)
 
     def segment(
