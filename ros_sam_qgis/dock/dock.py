@@ -23,8 +23,8 @@ from ..engine.engine import Status
 from ..i18n import tr
 from ..icons import icon, theme_icon
 from ..map.tool import Mode
-from ..session.at_hand import ObjectAtHand
 from .frames_box import FramesBox
+from .object_box import ObjectBox
 from .shape_box import ShapeBox
 
 COLOURS = {Status.READY: "#2e9e44", Status.FAILED: "#d33a2c", Status.OFF: "#888888"}
@@ -40,7 +40,6 @@ class SegmentDock(QgsDockWidget):
         model_chosen, class_typed: a name.
         mode_chosen: a `Mode`.
         tool_toggled: the map tool is wanted, or not.
-        kept, undone, redone, cleared: buttons.
         setup_wanted, retry_wanted, settings_wanted, export_wanted, video_wanted, look_wanted: buttons.
     """
 
@@ -50,10 +49,6 @@ class SegmentDock(QgsDockWidget):
     class_typed = pyqtSignal(str)
     mode_chosen = pyqtSignal(object)
     tool_toggled = pyqtSignal(bool)
-    kept = pyqtSignal()
-    undone = pyqtSignal()
-    redone = pyqtSignal()
-    cleared = pyqtSignal()
     setup_wanted = pyqtSignal()
     retry_wanted = pyqtSignal()
     settings_wanted = pyqtSignal()
@@ -71,7 +66,8 @@ class SegmentDock(QgsDockWidget):
         column.addLayout(self._status_row())
         column.addLayout(self._choices())
         column.addLayout(self._mode_row())
-        column.addWidget(self._object_panel())
+        self.object_box = ObjectBox()
+        column.addWidget(self.object_box)
         self.shape_box = ShapeBox()
         self.frames_box = FramesBox()
         column.addWidget(self.shape_box)
@@ -87,7 +83,7 @@ class SegmentDock(QgsDockWidget):
         scroll.setMinimumWidth(body.minimumSizeHint().width() + bar)  # nothing is cut off, in any language
         self.setWidget(scroll)
         self.set_status(Status.OFF, "")
-        self.show_object(None)
+        self.object_box.show_object(None)
 
     def set_status(self, status: Status, text: str) -> None:
         """Show how the engine is, and the one button that helps."""
@@ -121,7 +117,13 @@ class SegmentDock(QgsDockWidget):
         self.model.blockSignals(False)
 
     def show_classes(self, names: list[str], current: str) -> None:
-        """List the classes, without a signal."""
+        """List the classes, without a signal and without touching what is being typed."""
+        listed = [self.class_name.itemText(index) for index in range(self.class_name.count())]
+        if listed == ["", *names] and (
+            self._class_shown == current or self.class_name.currentText() == current
+        ):
+            return
+        self._class_shown = current
         self.class_name.blockSignals(True)
         self.class_name.clear()
         self.class_name.addItems(["", *names])
@@ -137,33 +139,6 @@ class SegmentDock(QgsDockWidget):
         self.tool.blockSignals(True)
         self.tool.setChecked(active)
         self.tool.blockSignals(False)
-
-    def show_object(self, at_hand: ObjectAtHand | None, leaving: int = 0) -> None:
-        """Show what is known of the object at hand, and how many kept ones wait for their outline."""
-        nothing = at_hand is None or at_hand.prompts.is_empty
-        if nothing:
-            text = tr("Click an object, or drag a box around it.")
-        elif at_hand.is_pending:
-            text = tr("Outlining…")
-        elif at_hand.outline is None:
-            text = tr("No outline yet: click on the object.")
-        else:
-            found = at_hand.outline.attributes
-            unit = "m²" if at_hand.source.crs.isValid() else "px²"
-            text = tr("Expected IoU {score:.2f}, {area:,.1f} {unit}")
-            text = text.format(score=found.get("score") or 0.0, area=found.get("area_m2") or 0.0, unit=unit)
-        if leaving:
-            text += "\n" + tr("{count} kept, waiting for their outline.").format(count=leaving)
-        if at_hand is not None and at_hand.corrects is not None:
-            text += "\n" + tr("Correcting a kept object.")
-        self.facts.setText(text)
-        self.keep.setEnabled(not nothing and (at_hand.is_pending or at_hand.outline is not None))
-        self.clear.setEnabled(not nothing)
-
-    def show_steps(self, can_undo: bool, can_redo: bool) -> None:
-        """Show what undo and redo would find."""
-        self.undo.setEnabled(can_undo)
-        self.redo.setEnabled(can_redo)
 
     def _status_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -200,6 +175,7 @@ class SegmentDock(QgsDockWidget):
         self.class_name = QComboBox()
         self.class_name.setEditable(True)
         self.class_name.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self._class_shown = ""
         self.class_name.setToolTip(tr("Class of what is kept next; keys 1 to 9 choose from the list"))
         self.class_name.textActivated.connect(self.class_typed)
         self.class_name.lineEdit().editingFinished.connect(
@@ -253,31 +229,6 @@ class SegmentDock(QgsDockWidget):
             row.addWidget(button)
         self.modes[Mode.POINTS].setChecked(True)
         return row
-
-    def _object_panel(self) -> QWidget:
-        panel = QWidget()
-        column = QVBoxLayout(panel)
-        column.setContentsMargins(0, 0, 0, 0)
-        self.facts = QLabel()
-        self.facts.setWordWrap(True)
-        column.addWidget(self.facts)
-        row = QHBoxLayout()
-        self.keep = QPushButton(icon("keep"), tr("Keep"))
-        self.undo, self.redo = QToolButton(), QToolButton()
-        self.undo.setIcon(theme_icon("mActionUndo"))
-        self.redo.setIcon(theme_icon("mActionRedo"))
-        self.clear = QPushButton(tr("Clear"))
-        for button, tip, signal in (
-            (self.keep, tr("Keep the object (Enter)"), self.kept),
-            (self.undo, tr("Take back a prompt, or the last kept object (Ctrl+Z)"), self.undone),
-            (self.redo, tr("Do it again (Ctrl+Y)"), self.redone),
-            (self.clear, tr("Drop the object at hand (Esc)"), self.cleared),
-        ):
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _=False, wanted=signal: wanted.emit())
-            row.addWidget(button)
-        column.addLayout(row)
-        return panel
 
     def _file_row(self) -> QHBoxLayout:
         row = QHBoxLayout()

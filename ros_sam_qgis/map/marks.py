@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY, QgsRectangle, QgsWkbTypes
 from qgis.gui import QgsMapCanvas, QgsRubberBand
 from qgis.PyQt.QtCore import Qt
@@ -28,6 +30,9 @@ class Marks:
     def __init__(self, canvas: QgsMapCanvas) -> None:
         self._canvas = canvas
         polygon, point = QgsWkbTypes.PolygonGeometry, QgsWkbTypes.PointGeometry
+        self.waiting = self._band(polygon, PENDING, 2)
+        self.waiting_points = self._band(point, PENDING, 2)
+        self.waiting_points.setIcon(QgsRubberBand.IconType.ICON_CIRCLE)
         self.preview = self._band(polygon, PREVIEW, 2)
         self.preview.setLineStyle(Qt.PenStyle.DashLine)
         self.box = self._band(polygon, BOX, 2)
@@ -37,7 +42,7 @@ class Marks:
         self.on.setIcon(QgsRubberBand.IconType.ICON_CIRCLE)
         self.beside = self._band(point, BESIDE, 2)
         self.beside.setIcon(QgsRubberBand.IconType.ICON_X)
-        for band in (self.on, self.beside):
+        for band in (self.on, self.beside, self.waiting_points):
             band.setIconSize(9)
 
     def show(self, at_hand: ObjectAtHand | None) -> None:
@@ -57,6 +62,20 @@ class Marks:
             if points:
                 band.setToGeometry(QgsGeometry.fromMultiPointXY(points), crs)
 
+    def show_waiting(self, leaving: Sequence[ObjectAtHand]) -> None:
+        """Draw kept objects whose outline has not come yet: the last one they had, else their prompts."""
+        self.waiting.reset(QgsWkbTypes.PolygonGeometry)
+        self.waiting_points.reset(QgsWkbTypes.PointGeometry)
+        for one in leaving:
+            crs, prompts = one.source.crs, one.prompts
+            if one.shown is not None:
+                self.waiting.addGeometry(one.shown.geometry, crs)
+            elif prompts.box is not None:
+                self.waiting.addGeometry(QgsGeometry.fromRect(QgsRectangle(*prompts.box)), crs)
+            for xy, label in zip(prompts.points, prompts.labels):
+                if label == 1:
+                    self.waiting_points.addGeometry(QgsGeometry.fromPointXY(QgsPointXY(*xy)), crs)
+
     def show_preview(self, geometry: QgsGeometry | None, crs: QgsCoordinateReferenceSystem | None) -> None:
         """Draw the outline under the cursor, or none."""
         if geometry is None or crs is None:
@@ -66,7 +85,8 @@ class Marks:
 
     def remove(self) -> None:
         """Take everything off the canvas."""
-        for band in (self.preview, self.box, self.outline, self.on, self.beside):
+        shapes = (self.waiting, self.preview, self.box, self.outline)
+        for band in (*shapes, self.waiting_points, self.on, self.beside):
             self._canvas.scene().removeItem(band)
 
     def _band(self, kind: int, colour: QColor, width: int) -> QgsRubberBand:

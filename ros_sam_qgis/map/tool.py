@@ -47,6 +47,7 @@ class SegmentTool(QgsMapTool):
         mode_changed: the `Mode`.
         undone, redone, kept, cleared: keys.
         class_chosen: the number, from 0, of the class on key 1 to 9.
+        stepped: 1 for the next frame of a video (key .), -1 for the one before (key ,).
     """
 
     clicked = pyqtSignal(QgsPointXY, int)
@@ -60,6 +61,7 @@ class SegmentTool(QgsMapTool):
     kept = pyqtSignal()
     cleared = pyqtSignal()
     class_chosen = pyqtSignal(int)
+    stepped = pyqtSignal(int)
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         super().__init__(canvas)
@@ -156,6 +158,8 @@ class SegmentTool(QgsMapTool):
             return lambda: self.class_chosen.emit(number)
         return {
             Qt.Key.Key_Tab: lambda: self.set_mode(self.mode.next()),
+            Qt.Key.Key_Comma: lambda: self.stepped.emit(-1),
+            Qt.Key.Key_Period: lambda: self.stepped.emit(1),
             Qt.Key.Key_Backspace: self.undone.emit,
             Qt.Key.Key_Return: self.kept.emit,
             Qt.Key.Key_Enter: self.kept.emit,

@@ -88,8 +88,6 @@ class Session(QObject):
     def use(self, source: Source | None) -> None:
         """Go on to another image. What was at hand on the one before waits there."""
         self._source = source
-        if self.current is not None:
-            self.shape = self.current.shape
         self.changed.emit()
 
     def click(self, x: float, y: float, label: int, preview: Outline | None = None) -> None:
@@ -114,12 +112,34 @@ class Session(QObject):
             self._put(current, current.prompts.with_box(box))
 
     def undo(self) -> bool:
-        """Take back the last prompt of the object at hand; says whether there was one."""
-        return self.current is not None and self.current.undo()
+        """Take back what came last: a prompt, a correction begun, or keeping what has no outline yet.
+
+        Returns:
+            Whether there was any of them.
+        """
+        current = self.current
+        if current is not None and current.undo():
+            return True
+        if current is not None and current.corrects is not None:
+            self._drop(current)
+            return True
+        return self._call_back()
 
     def redo(self) -> bool:
         """Do again the prompt that was taken back last; says whether there was one."""
         return self.current is not None and self.current.redo()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether `undo` would find something."""
+        current = self.current
+        mine = current is not None and (current.history.can_undo or current.corrects is not None)
+        return mine or bool(self._leaving_here())
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether `redo` would find something."""
+        return self.current is not None and self.current.history.can_redo
 
     def clear(self) -> None:
         """Drop the object at hand. One that was being corrected stays in the file as it is."""
@@ -133,7 +153,8 @@ class Session(QObject):
             return False
         if current.outline is None and not current.is_pending:
             return False
-        current.class_name = self.class_name
+        if current.class_name is None:
+            current.class_name = self.class_name
         del self._objects[current.source.layer_id]
         self._leaving.append(current)
         if not current.is_pending:
@@ -142,17 +163,40 @@ class Session(QObject):
         return True
 
     def reopen(self, prompts: Prompts, shape: Shape, object_id: str, corrects: Any, class_name: str) -> None:
-        """Take a kept object to hand again, with its prompts."""
+        """Take a kept object to hand again, with its prompts, its class and the shape of its outline."""
         assert self._source is not None
         self.clear()
-        self.shape, self.class_name = shape, class_name
         reopened = self._new(self._source, prompts, object_id)
-        reopened.corrects = corrects
+        reopened.shape, reopened.class_name, reopened.corrects = shape, class_name, corrects
         reopened.ask()
+
+    @property
+    def is_correcting(self) -> bool:
+        """Whether a kept object is at hand: class and shape that are chosen are for it alone."""
+        return self.current is not None and self.current.corrects is not None
+
+    @property
+    def shown_shape(self) -> Shape:
+        """The shape of the outline at hand, else of the next one."""
+        return self.current.shape if self.current is not None else self.shape
+
+    @property
+    def shown_class(self) -> str:
+        """The class of the object at hand, else of the next one."""
+        own = self.current.class_name if self.current is not None else None
+        return self.class_name if own is None else own
+
+    def classify(self, name: str) -> None:
+        """Choose the class of the kept object that is corrected, else of what is kept next."""
+        if self.current is not None and self.is_correcting:
+            self.current.class_name = name
+        else:
+            self.class_name = name
 
     def reshape(self, shape: Shape) -> None:
         """Draw outlines in another way, the one at hand included."""
-        self.shape = shape
+        if not self.is_correcting:
+            self.shape = shape
         if self.current is not None:
             self.current.reshape(shape)
 
@@ -189,10 +233,34 @@ class Session(QObject):
         if settled in self._leaving:
             self._leave(settled)
 
+    def _call_back(self) -> bool:
+        """Take the object to hand again that was kept last here and has no outline yet."""
+        here = self._leaving_here()
+        if not here:
+            return False
+        self.clear()
+        self._leaving.remove(here[-1])
+        self._hold(here[-1])
+        return True
+
+    def _leaving_here(self) -> list[ObjectAtHand]:
+        layer_id = self._source.layer_id if self._source is not None else None
+        return [one for one in self._leaving if one.source.layer_id == layer_id]
+
+    def _hold(self, held: ObjectAtHand) -> None:
+        if held.corrects is None:
+            held.class_name = None
+        self._objects[held.source.layer_id] = held
+        self.changed.emit()
+
     def _on_failed(self, failed: ObjectAtHand, failure: Failure) -> None:
         if failed in self._leaving:
             self._leaving.remove(failed)
-            failed.deleteLater()
+            if failed.source.layer_id in self._objects:
+                failed.deleteLater()
+                self.changed.emit()
+            else:
+                self._hold(failed)  # its prompts are not lost: another click may help
         self.failed.emit(failure, failed.id)
 
     def _leave(self, leaving: ObjectAtHand) -> None:
@@ -210,6 +278,7 @@ class Session(QObject):
         )
         leaving.deleteLater()
         self.kept.emit(kept)
+        self.changed.emit()
 
     def _drop(self, dropped: ObjectAtHand) -> None:
         dropped.drop_call()

@@ -82,6 +82,10 @@ class RenderedSource(Source):
         rectangle.combineExtentWith(self.grid.bounds())
         return RenderedSource(self._layer, self._settings, rectangle, self.grid.pixel_size)
 
+    def renewed(self, settings: QgsMapSettings) -> RenderedSource:
+        """Return a picture of the same layer as it is on screen now."""
+        return RenderedSource(self._layer, settings)
+
     def prepare(self, done: Callable[[], None], failed: Callable[[str], None]) -> None:
         """Draw the picture without blocking, unless it is there."""
         if self._image is not None:

@@ -107,6 +107,11 @@ class Keeper(QObject):
         """Put the object back that was taken out last; says whether there was one."""
         return self._step(self.steps.redo, self.steps.redoable)
 
+    def forget_steps(self) -> None:
+        """Undo and redo nothing of what was kept up to now."""
+        self.steps = UndoStack()
+        self.changed.emit()
+
     def rescue(self, path: str) -> int:
         """Write what still waits to a GeoPackage of last resort; returns how many objects it took.
 

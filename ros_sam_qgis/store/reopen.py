@@ -55,36 +55,46 @@ def find_kept(point: QgsPointXY, canvas: QgsMapCanvas, source: Source) -> Reopen
         canvas: whose layers are searched, the uppermost first.
         source: the image that is looked at; the object must be of it.
     """
+    other = ""
     for layer in canvas.layers():
         if not isinstance(layer, QgsVectorLayer) or layer.fields().lookupField("prompt_xy") < 0:
             continue
-        feature = _feature_at(layer, point, canvas)
-        if feature is not None:
-            return _read(layer, feature, source)
+        for feature in _features_at(layer, point, canvas):
+            image, frame = _image_of(layer, feature)
+            if image == source.provenance and (not source.frame or frame == source.frame):
+                return _read(layer, feature, source)
+            other = other or f"{image} {frame}".strip()
+    if other:
+        text = tr("This object was outlined on {source}; choose that layer to correct it.")
+        return text.format(source=other)
     return tr("There is no kept object here.")
 
 
-def _feature_at(layer: QgsVectorLayer, point: QgsPointXY, canvas: QgsMapCanvas) -> QgsFeature | None:
+def _features_at(layer: QgsVectorLayer, point: QgsPointXY, canvas: QgsMapCanvas) -> list[QgsFeature]:
+    """Return the objects at a point of the map, the smallest first."""
     if layer.geometryType() != QgsWkbTypes.PolygonGeometry:
-        return None
+        return []
     settings = canvas.mapSettings()
     change = QgsCoordinateTransform(settings.destinationCrs(), layer.crs(), QgsProject.instance())
     try:
         there = change.transform(point)
     except QgsCsException:
-        return None
+        return []
     request = QgsFeatureRequest().setFilterRect(QgsRectangle(there, there))
     place = QgsGeometry.fromPointXY(there)
     found = [one for one in layer.getFeatures(request) if one.geometry().contains(place)]
-    return min(found, key=lambda one: one.geometry().area()) if found else None
+    return sorted(found, key=lambda one: one.geometry().area())
+
+
+def _image_of(layer: QgsVectorLayer, feature: QgsFeature) -> tuple[str, str]:
+    """Return the source and the frame that an object was outlined on."""
+    names = layer.fields().names()
+    image, frame = (feature[name] if name in names else None for name in ("source", "frame"))
+    return str(image or ""), str(frame or "")
 
 
 def _read(layer: QgsVectorLayer, feature: QgsFeature, source: Source) -> Reopened | str:
     values = {field.name(): feature[field.name()] or "" for field in layer.fields()}
-    image, frame = str(values.get("source", "")), str(values.get("frame", ""))
-    if image != source.provenance or (source.frame and frame != source.frame):
-        text = tr("This object was outlined on {source}; choose that layer to correct it.")
-        return text.format(source=f"{image} {frame}".strip())
     shape, crs = read_options(values.get("options", ""))
     try:
         prompts = Prompts.from_text(str(values.get("prompt_xy", "")), source.flipped)

@@ -17,6 +17,8 @@ from qgis.core import (
     QgsRasterLayerTemporalProperties,
     QgsRasterRenderer,
     QgsSingleBandGrayRenderer,
+    QgsTemporalUtils,
+    QgsUnitTypes,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QDateTime, Qt
@@ -127,7 +129,17 @@ def add_video(
         layer.setRenderer(renderer.clone())
         group.addLayer(layer).setExpanded(False)
     group.setExpanded(False)
+    set_project_time(project, step_s if len(layers) == 1 else durations(frames, step_s)[0])
     return layers
+
+
+def set_project_time(project: QgsProject, seconds: float) -> None:
+    """Have the Temporal Controller find the whole video and the time from frame to frame in the project."""
+    whole = float(seconds).is_integer()
+    settings = project.timeSettings()
+    settings.setTemporalRange(QgsTemporalUtils.calculateTemporalRangeForProject(project))
+    settings.setTimeStepUnit(QgsUnitTypes.TemporalSeconds if whole else QgsUnitTypes.TemporalMilliseconds)
+    settings.setTimeStep(seconds if whole else 1000 * seconds)
 
 
 def below_vectors(root: QgsLayerTreeGroup) -> int:

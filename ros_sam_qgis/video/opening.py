@@ -13,7 +13,7 @@ from ..dock.video_dialog import FILE, GROUP, VideoWish
 from ..i18n import tr
 from ..sources.source import SourceError
 from .decode import decode, read_reference
-from .layers import VIDEO, add_video, durations, make_temporal, one_stretch
+from .layers import VIDEO, add_video, durations, make_temporal, one_stretch, set_project_time
 from .scan import EPOCH, VIDEO_SUFFIXES, FrameFile, VideoError, find_frames, time_in
 
 EXPECTED = (VideoError, SourceError, OSError)
@@ -72,10 +72,12 @@ def _open_group(
     except EXPECTED as error:
         failed(str(error))
         return
-    for layer, frame, seconds in zip(layers, frames, durations(frames, wish.step_s or 1.0)):
+    stays = durations(frames, wish.step_s or 1.0)
+    for layer, frame, seconds in zip(layers, frames, stays):
         layer.setCustomProperty(VIDEO, wish.group)
         make_temporal(layer, frame.name, frame.time, seconds)
         layer.setRenderer(renderer.clone())
+    set_project_time(QgsProject.instance(), stays[0])
     done(layers)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qgis.core import QgsDateTimeRange, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, pyqtSignal
@@ -44,6 +46,20 @@ class Player(QObject):
         if frame_at(self._frames, self._canvas.mapSettings().temporalRange()) is not layer:
             show_frame(layer, self._canvas)
 
+    def step(self, by: int) -> None:
+        """Go some frames on, or back; beyond the first and the last there is none."""
+        if self._layer in self._frames:
+            self._on_wanted(self._frames.index(self._layer) + by)
+
+    def show_objects(self, layer: QgsVectorLayer) -> None:
+        """Have a new layer of kept objects show as the user wishes."""
+        if self._box.only_then.isChecked():
+            show_only_at_their_time(layer, True, self._seconds())
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Let go of frames that leave the project."""
+        self._frames = [layer for layer in self._frames if layer.id() not in ids]
+
     def close(self) -> None:
         """Let go of the canvas."""
         self._canvas.temporalRangeChanged.disconnect(self._on_time)
@@ -54,7 +70,8 @@ class Player(QObject):
         if 0 <= index < len(self._frames) and self._frames[index] is not self._layer:
             layer = self._frames[index]
             show_frame(layer, self._canvas)
-            self._go_to(layer)
+            if layer is not self._layer:
+                self._go_to(layer)
 
     def _on_time(self) -> None:
         when: QgsDateTimeRange = self._canvas.mapSettings().temporalRange()
@@ -67,7 +84,11 @@ class Player(QObject):
         self.frame_changed.emit(layer)
 
     def _on_only_then(self, on: bool) -> None:
-        seconds = duration_of(self._layer) if self._layer is not None and self._frames else 1.0
+        seconds = self._seconds()
         for layer in QgsProject.instance().mapLayers().values():
             if isinstance(layer, QgsVectorLayer) and layer.fields().lookupField("prompt_xy") >= 0:
                 show_only_at_their_time(layer, on, seconds)
+
+    def _seconds(self) -> float:
+        """Return how long the frame at hand stays."""
+        return duration_of(self._layer) if self._layer is not None and self._frames else 1.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsDateTimeRange, QgsProject, QgsRasterLayer
+from qgis.core import QgsDateTimeRange, QgsProject, QgsRasterLayer, QgsTemporalNavigationObject
 from qgis.gui import QgsMapCanvas
 
 from ..sources.file_source import FRAME, TIME
 from .layers import VIDEO
+
+ANIMATED = QgsTemporalNavigationObject.NavigationMode.Animated
 
 
 def frames_of(layer: QgsRasterLayer | None) -> list[QgsRasterLayer]:
@@ -33,8 +35,14 @@ def range_of(layer: QgsRasterLayer) -> QgsDateTimeRange:
 
 
 def show_frame(layer: QgsRasterLayer, canvas: QgsMapCanvas) -> None:
-    """Have the map show a frame and no other of its video."""
-    canvas.setTemporalRange(range_of(layer))
+    """Have the map show a frame and no other of its video, and a Temporal Controller that animates too."""
+    when = range_of(layer)
+    controller = canvas.temporalController()
+    if isinstance(controller, QgsTemporalNavigationObject) and controller.navigationMode() == ANIMATED:
+        number = controller.findBestFrameNumberForFrameStart(when.begin())
+        if controller.dateTimeRangeForFrameNumber(number).begin() == when.begin():
+            controller.setCurrentFrameNumber(number)
+    canvas.setTemporalRange(when)
 
 
 def frame_at(frames: list[QgsRasterLayer], when: QgsDateTimeRange) -> QgsRasterLayer | None:

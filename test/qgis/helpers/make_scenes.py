@@ -1,6 +1,6 @@
 """Write a made-up scene as rasters of many kinds, with the true outlines. Runs in the engine's Python.
 
-python make_scenes.py FOLDER
+python make_scenes.py FOLDER [KIND SEED]
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def write(path: Path, bands: np.ndarray, transform: Affine, crs: str | None) -> 
             ]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, kind: str = "airport", seed: str = "4") -> None:
     """Write every raster and truth.json."""
-    scene = make_scene(4, (320, 384), "airport", object_px=(24.0, 70.0), degrade=0.3)
+    scene = make_scene(int(seed), (320, 384), kind, object_px=(24.0, 70.0), degrade=0.3)
     rgb = np.moveaxis(scene.rgb, -1, 0)
     truth = [
         {"class": one.class_name, "ring": [list(xy) for xy in one.polygon.exterior.coords]}
@@ -72,4 +72,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
