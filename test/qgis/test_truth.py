@@ -36,13 +36,15 @@ class Case:
     raster: str
     project: str | None = None
     frame: int | None = None
+    box_px: float = 1.0
+    """How far a ship in a box may be from the truth: along the map it is a loose box on a turned raster."""
 
 
 CASES = {
     "same-crs": Case("utm"),
     "other-project-crs": Case("utm", "EPSG:3857"),
-    "rotated": Case("rotated"),
-    "rotated-in-another-crs": Case("rotated", "EPSG:3857"),
+    "rotated": Case("rotated", box_px=1.25),
+    "rotated-in-another-crs": Case("rotated", "EPSG:3857", box_px=1.25),
     "south-up": Case("south_up"),
     "degrees": Case("degrees"),
     "degrees-in-metres": Case("degrees", "EPSG:25833"),
@@ -154,7 +156,13 @@ def all_kept() -> dict[str, tuple[Path, Look, dict[str, QgsGeometry], dict[str, 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_kept_is_where_the_ships_are(
-    desk: Desk, harbour: Path, ships: dict, name: str, bundled: bool, all_kept: dict
+    desk: Desk,
+    harbour: Path,
+    ships: dict,
+    name: str,
+    bundled: bool,
+    all_kept: dict,
+    report: Callable[[str], None],
 ) -> None:
     case = CASES[name]
     kept = outline_ships(desk, case, harbour, ships)
@@ -167,9 +175,10 @@ def test_what_is_kept_is_where_the_ships_are(
         {k: v.row["prompt_xy"] for k, v in kept.items()},
     )
     apart = {kind: apart_px(one, ships, case.raster) for kind, one in kept.items()}
-    print(name, apart)
+    told = ", ".join(f"{kind} {distance:.2f} px" for kind, distance in apart.items())
+    report(f"farthest from the truth, {name}: {told}")
     if bundled:
-        assert max(apart.values()) <= 1.0, apart
+        assert apart["click"] <= 1.0 and apart["box"] <= case.box_px, apart
 
 
 def test_what_is_kept_is_what_the_core_says(
