@@ -5,11 +5,6 @@
     <name>RosSam</name>
     <message>
       <location filename="../controller.py" />
-      <source>The engine has ended and is started again; nothing is lost.</source>
-      <translation>引擎已退出，正在重新启动；没有任何内容丢失。</translation>
-    </message>
-    <message>
-      <location filename="../controller.py" />
       <source>Choose a raster layer first.</source>
       <translation>请先选择一个栅格图层。</translation>
     </message>
@@ -17,66 +12,6 @@
       <location filename="../dock/dock.py" />
       <source>ROS-SAM</source>
       <translation>ROS-SAM</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine off</source>
-      <translation>引擎未运行</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine starting…</source>
-      <translation>引擎启动中…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Model loading…</source>
-      <translation>模型加载中…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Ready</source>
-      <translation>就绪</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine restarting…</source>
-      <translation>引擎重新启动中…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine not available</source>
-      <translation>引擎不可用</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Click an object, or drag a box around it.</source>
-      <translation>单击一个目标，或拖动鼠标框选它。</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Outlining…</source>
-      <translation>正在提取轮廓…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>No outline yet: click on the object.</source>
-      <translation>尚无轮廓：请单击目标。</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Expected IoU {score:.2f}, {area:,.1f} {unit}</source>
-      <translation>预计 IoU {score:.2f}，{area:,.1f} {unit}</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>{count} kept, waiting for their outline.</source>
-      <translation>已保留 {count} 个，正在等待轮廓。</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Correcting a kept object.</source>
-      <translation>正在修改已保留的目标。</translation>
     </message>
     <message>
       <location filename="../dock/dock.py" />
@@ -170,36 +105,6 @@
     </message>
     <message>
       <location filename="../dock/dock.py" />
-      <source>Keep</source>
-      <translation>保留</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Clear</source>
-      <translation>清除</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Keep the object (Enter)</source>
-      <translation>保留目标（回车）</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Take back a prompt, or the last kept object (Ctrl+Z)</source>
-      <translation>撤销一个提示，或最后保留的目标（Ctrl+Z）</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Do it again (Ctrl+Y)</source>
-      <translation>重做（Ctrl+Y）</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Drop the object at hand (Esc)</source>
-      <translation>放弃当前目标（Esc）</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
       <source>Open video…</source>
       <translation>打开视频…</translation>
     </message>
@@ -219,19 +124,49 @@
       <translation>将保留的目标另存为 GeoPackage、GeoJSON、Shapefile 或 FlatGeobuf</translation>
     </message>
     <message>
+      <location filename="../dock/dock.py" />
+      <source>Engine off</source>
+      <translation>引擎未运行</translation>
+    </message>
+    <message>
+      <location filename="../dock/dock.py" />
+      <source>Engine starting…</source>
+      <translation>引擎启动中…</translation>
+    </message>
+    <message>
+      <location filename="../dock/dock.py" />
+      <source>Model loading…</source>
+      <translation>模型加载中…</translation>
+    </message>
+    <message>
+      <location filename="../dock/dock.py" />
+      <source>Ready</source>
+      <translation>就绪</translation>
+    </message>
+    <message>
+      <location filename="../dock/dock.py" />
+      <source>Engine restarting…</source>
+      <translation>引擎重新启动中…</translation>
+    </message>
+    <message>
+      <location filename="../dock/dock.py" />
+      <source>Engine not available</source>
+      <translation>引擎不可用</translation>
+    </message>
+    <message>
       <location filename="../dock/frames_box.py" />
       <source>Frames</source>
       <translation>帧</translation>
     </message>
     <message>
       <location filename="../dock/frames_box.py" />
-      <source>Previous frame</source>
-      <translation>上一帧</translation>
+      <source>Previous frame (key , on the map)</source>
+      <translation>上一帧（在地图上按 , 键）</translation>
     </message>
     <message>
       <location filename="../dock/frames_box.py" />
-      <source>Next frame</source>
-      <translation>下一帧</translation>
+      <source>Next frame (key . on the map)</source>
+      <translation>下一帧（在地图上按 . 键）</translation>
     </message>
     <message>
       <location filename="../dock/frames_box.py" />
@@ -282,6 +217,66 @@
       <location filename="../dock/look_dialog.py" />
       <source>Stretch</source>
       <translation>拉伸</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Keep</source>
+      <translation>保留</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Clear</source>
+      <translation>清除</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Keep the object (Enter)</source>
+      <translation>保留目标（回车）</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Take back a prompt, or the last kept object (Ctrl+Z)</source>
+      <translation>撤销一个提示，或最后保留的目标（Ctrl+Z）</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Do it again (Ctrl+Y)</source>
+      <translation>重做（Ctrl+Y）</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Drop the object at hand (Esc)</source>
+      <translation>放弃当前目标（Esc）</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>{count} kept, waiting for their outline.</source>
+      <translation>已保留 {count} 个，正在等待轮廓。</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Correcting a kept object.</source>
+      <translation>正在修改已保留的目标。</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Click an object, or drag a box around it.</source>
+      <translation>单击一个目标，或拖动鼠标框选它。</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Outlining…</source>
+      <translation>正在提取轮廓…</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>No outline yet: click on the object.</source>
+      <translation>尚无轮廓：请单击目标。</translation>
+    </message>
+    <message>
+      <location filename="../dock/object_box.py" />
+      <source>Expected IoU {score:.2f}, {area:,.1f} {unit}</source>
+      <translation>预计 IoU {score:.2f}，{area:,.1f} {unit}</translation>
     </message>
     <message>
       <location filename="../dock/shape_box.py" />
@@ -462,6 +457,11 @@
       <location filename="../engine/process.py" />
       <source>The engine ended ({how}).</source>
       <translation>引擎已退出（{how}）。</translation>
+    </message>
+    <message>
+      <location filename="../engine_news.py" />
+      <source>The engine has ended and is started again; nothing is lost.</source>
+      <translation>引擎已退出，正在重新启动；没有任何内容丢失。</translation>
     </message>
     <message>
       <location filename="../files.py" />
@@ -1045,13 +1045,13 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     </message>
     <message>
       <location filename="../store/reopen.py" />
-      <source>There is no kept object here.</source>
-      <translation>此处没有保留的目标。</translation>
+      <source>This object was outlined on {source}; choose that layer to correct it.</source>
+      <translation>此目标的轮廓是在 {source} 上提取的；请选择该图层进行修改。</translation>
     </message>
     <message>
       <location filename="../store/reopen.py" />
-      <source>This object was outlined on {source}; choose that layer to correct it.</source>
-      <translation>此目标的轮廓是在 {source} 上提取的；请选择该图层进行修改。</translation>
+      <source>There is no kept object here.</source>
+      <translation>此处没有保留的目标。</translation>
     </message>
     <message>
       <location filename="../store/reopen.py" />

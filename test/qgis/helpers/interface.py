@@ -26,7 +26,7 @@ class Interface(QObject):
         column.addWidget(self.canvas, 1)
         self.window.setCentralWidget(body)
         self._said: list[str] = []
-        self.bar.widgetAdded.connect(lambda _: self._said.append(self.bar.currentItem().text()))
+        self.bar.widgetAdded.connect(self._hear)
         self.toolbar = QToolBar()
         self.window.addToolBar(self.toolbar)
         self.menu = self.window.menuBar().addMenu("Raster")
@@ -90,6 +90,10 @@ class Interface(QObject):
         """Return what the message bar has said, gone or not."""
         return list(self._said)
 
+    def _hear(self, item: Any) -> None:
+        self._said.append(item.text())
+
     def close(self) -> None:
+        self.bar.widgetAdded.disconnect(self._hear)
         self.window.close()
         self.window.deleteLater()
