@@ -90,8 +90,8 @@ class Interface(QObject):
         """Return what the message bar has said, gone or not."""
         return list(self._said)
 
-    def _hear(self, item: Any) -> None:
-        self._said.append(item.text())
+    def _hear(self, _: Any) -> None:
+        self._said.append(self.bar.currentItem().text())
 
     def close(self) -> None:
         self.bar.widgetAdded.disconnect(self._hear)

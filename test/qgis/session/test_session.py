@@ -89,10 +89,10 @@ def test_the_plugin_gives_what_the_core_gives(
         expected.fromWkb(bytes.fromhex(row["wkb"]))
         if name == "plain":
             expected.transform(FLIP)
-        assert difference(seen, expected) < 1e-6 * source.facts.grid.pixel_size, kind
+        assert difference(seen, expected) < 1e-3 * source.facts.grid.pixel_size, kind
         attributes = session.current.outline.attributes
         assert attributes["source"] == str(scenes / f"{name}.tif")
-        assert attributes["area_m2"] == pytest.approx(row["area_m2"], rel=1e-6)
+        assert attributes["area_m2"] == pytest.approx(row["area_m2"], rel=1e-4)
         assert attributes["prompt_xy"] == row["prompt_xy"]
         assert Prompts.from_text(row["prompt_xy"], source.flipped) == near(prompts)
         if bundled and kind == "box" and name != "rotated":  # where the box holds its neighbours too
