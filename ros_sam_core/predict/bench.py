@@ -64,12 +64,14 @@ class ModelFacts:
         weights: Short sha256 of its weights.
         policy: Its crops.
         size: Groups that suit it.
+        library: What computes it; the last bits differ from one to another.
     """
 
     name: str
     weights: str
     policy: CropPolicy
     size: GroupSize
+    library: str
 
 
 class Bench:
@@ -86,8 +88,9 @@ class Bench:
             RosSamError: It cannot be opened.
         """
         segmenter = self._model(model, device)
-        config = segmenter.predictor.model.config
-        return ModelFacts(segmenter.name, segmenter.weights, config.crop, size_for(config.input_px))
+        opened = segmenter.predictor.model
+        size = size_for(opened.config.input_px)
+        return ModelFacts(segmenter.name, segmenter.weights, opened.config.crop, size, opened.name)
 
     def outline(
         self,

@@ -263,7 +263,7 @@ class SceneRun:
             "raster, bands or stretch": frame.fingerprint,
             "set of prompts": self.prompts.digest(),
             "model": self.facts.weights,
-            "device": job.device,
+            "device or library": f"{job.device} {self.facts.library}",
             "number of threads": str(job.threads),
             "shape of polygons": repr(job.options),
         }
