@@ -23,8 +23,8 @@ from qgis.utils import iface
 PLUGIN = "ros_sam_qgis"
 CLICKED, BOXED = 3, 1
 """How many objects are kept from a click each, and from a box each."""
-UNTOUCHED = range(CLICKED + BOXED + 1, CLICKED + BOXED + 5)
-"""Those looked at in the video."""
+UNTOUCHED = CLICKED + BOXED + 2
+"""The one that is clicked in the video."""
 FRAME_M = 3.0
 """How far everything has moved to the east in the video's second frame."""
 
@@ -235,9 +235,9 @@ def video(stage: Any, facts: dict[str, Any], plugin: Any) -> Iterator[Any]:
     stage.press(plugin.dock.frames_box.next)
     yield lambda: plugin.dock.frames_box.slider.value() == 1
     plugin.dock.frames_box.only_then.click()
-    look_at(facts, UNTOUCHED)
+    look_at(facts, range(UNTOUCHED, UNTOUCHED + 1), around=4.0)
     yield 1.5
-    stage.click(inner_point(facts, UNTOUCHED[1], dx=FRAME_M))
+    stage.click(inner_point(facts, UNTOUCHED, dx=FRAME_M))
     yield lambda: is_settled(plugin)
     yield 0.5
     iface.messageBar().clearWidgets()
@@ -291,12 +291,12 @@ def inner_point(facts: dict[str, Any], number: int, dx: float = 0.0) -> QgsPoint
     return QgsPointXY(point.x() + dx, point.y())
 
 
-def look_at(facts: dict[str, Any], numbers: range) -> None:
-    """Zoom to some objects."""
+def look_at(facts: dict[str, Any], numbers: range, around: float = 1.3) -> None:
+    """Zoom to some objects and what is around them."""
     area = QgsRectangle(true_polygon(facts, numbers[0]).boundingBox())
     for number in numbers:
         area.combineExtentWith(true_polygon(facts, number).boundingBox())
-    area.scale(1.3)
+    area.scale(around)
     iface.mapCanvas().setExtent(area)
     iface.mapCanvas().refresh()
 
