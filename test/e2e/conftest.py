@@ -44,7 +44,9 @@ def engine_python(root: Path) -> Path:
 def plugin_zip(
     programs: None, root: Path, engine_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The zip that `make package` builds."""
+    """The zip that `make package` builds, or the one that ROS_SAM_ZIP names."""
+    if os.environ.get("ROS_SAM_ZIP"):
+        return Path(os.environ["ROS_SAM_ZIP"])
     folder = tmp_path_factory.mktemp("dist")
     in_engine_python(engine_python, root, root / ".ci" / "package.py", folder)
     (found,) = folder.glob("*.zip")
