@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -22,6 +23,11 @@ if find_spec("qgis") is None:  # not QGIS's Python: `make test-qgis` says so
     collect_ignore_glob = ["*"]
 else:
     from qgis.core import QgsApplication, QgsProject
+
+    # Before pytest names a module of test/qgis/processing after it.
+    sys.path.append(os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"))
+    with contextlib.suppress(ImportError):
+        import processing  # noqa: F401
 
     @pytest.fixture(scope="session", autouse=True)
     def app() -> Iterator[QgsApplication]:
