@@ -38,13 +38,9 @@ def texts_of(path: Path) -> list[str]:
     return [text for *_, text in sorted(found)]
 
 
-def all_texts() -> dict[str, str]:
-    """Return every text of the plugin, with the first file that has it."""
-    found: dict[str, str] = {}
-    for path in sorted(PLUGIN.rglob("*.py")):
-        for text in texts_of(path):
-            found.setdefault(text, path.relative_to(PLUGIN).as_posix())
-    return found
+def all_texts() -> set[str]:
+    """Return every text of the plugin."""
+    return {text for path in PLUGIN.rglob("*.py") for text in texts_of(path)}
 
 
 def translations_of(path: Path) -> dict[str, str]:
@@ -57,14 +53,13 @@ def translations_of(path: Path) -> dict[str, str]:
     return found
 
 
-def write(path: Path, texts: dict[str, str], translations: dict[str, str]) -> int:
+def write(path: Path, texts: set[str], translations: dict[str, str]) -> int:
     """Write a .ts file and return how many texts are not translated yet."""
     root = ElementTree.Element("TS", version="2.1", language=path.stem.removeprefix("ros_sam_"))
     context = ElementTree.SubElement(root, "context")
     ElementTree.SubElement(context, "name").text = CONTEXT
-    for text, file in texts.items():
+    for text in sorted(texts):
         message = ElementTree.SubElement(context, "message")
-        ElementTree.SubElement(message, "location", filename=f"../{file}")
         ElementTree.SubElement(message, "source").text = text
         translation = ElementTree.SubElement(message, "translation")
         if text in translations:
@@ -74,7 +69,7 @@ def write(path: Path, texts: dict[str, str], translations: dict[str, str]) -> in
     ElementTree.indent(root)
     body = ElementTree.tostring(root, encoding="unicode")
     path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n{body}\n', encoding="utf-8")
-    return len(texts.keys() - translations.keys())
+    return len(texts - translations.keys())
 
 
 def main() -> None:

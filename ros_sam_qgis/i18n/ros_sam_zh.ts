@@ -4,699 +4,402 @@
   <context>
     <name>RosSam</name>
     <message>
-      <location filename="../controller.py" />
-      <source>Choose a raster layer first.</source>
-      <translation>请先选择一个栅格图层。</translation>
+      <source>A Python of mine that has ros-sam[engine]</source>
+      <translation>我自己的 Python（已安装 ros-sam[engine]）</translation>
     </message>
     <message>
-      <location filename="../dock/dock.py" />
-      <source>ROS-SAM</source>
-      <translation>ROS-SAM</translation>
+      <source>A Shapefile holds {length} characters of a text; longer ones were cut ({counts}).</source>
+      <translation>Shapefile 的文本最多 {length} 个字符；更长的文本已被截断（{counts}）。</translation>
     </message>
     <message>
-      <location filename="../dock/dock.py" />
-      <source>Set up engine</source>
-      <translation>安装引擎</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Try again</source>
-      <translation>重试</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Settings: engine, models, diagnostics</source>
-      <translation>设置：引擎、模型、诊断</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>GeoPackage beside the project</source>
-      <translation>工程旁的 GeoPackage</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Class of what is kept next; keys 1 to 9 choose from the list</source>
-      <translation>下一个保留目标的类别；按键 1 至 9 从列表中选择</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Layer</source>
-      <translation>图层</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Model</source>
-      <translation>模型</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Output</source>
-      <translation>输出</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Class</source>
-      <translation>类别</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Bands and stretch that the model sees</source>
-      <translation>模型所用的波段和拉伸</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Outline</source>
-      <translation>提取轮廓</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Turn the map tool on or off</source>
-      <translation>打开或关闭地图工具</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Points</source>
-      <translation>点</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Clicks and boxes add up to one object; Enter keeps it</source>
-      <translation>多次单击和框选属于同一目标；按回车保留</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Box</source>
-      <translation>框</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Two clicks, or a drag, draw a box</source>
-      <translation>单击两次或拖动鼠标画框</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Quick</source>
-      <translation>快速</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Each click is an object; the next click keeps it</source>
-      <translation>每次单击为一个目标；下一次单击时保留它</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Open video…</source>
-      <translation>打开视频…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Export…</source>
-      <translation>导出…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Open a satellite video as frames</source>
-      <translation>将卫星视频作为逐帧影像打开</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Save kept objects as GeoPackage, GeoJSON, Shapefile or FlatGeobuf</source>
-      <translation>将保留的目标另存为 GeoPackage、GeoJSON、Shapefile 或 FlatGeobuf</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine off</source>
-      <translation>引擎未运行</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine starting…</source>
-      <translation>引擎启动中…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Model loading…</source>
-      <translation>模型加载中…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Ready</source>
-      <translation>就绪</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine restarting…</source>
-      <translation>引擎重新启动中…</translation>
-    </message>
-    <message>
-      <location filename="../dock/dock.py" />
-      <source>Engine not available</source>
-      <translation>引擎不可用</translation>
-    </message>
-    <message>
-      <location filename="../dock/frames_box.py" />
-      <source>Frames</source>
-      <translation>帧</translation>
-    </message>
-    <message>
-      <location filename="../dock/frames_box.py" />
-      <source>Previous frame (key , on the map)</source>
-      <translation>上一帧（在地图上按 , 键）</translation>
-    </message>
-    <message>
-      <location filename="../dock/frames_box.py" />
-      <source>Next frame (key . on the map)</source>
-      <translation>下一帧（在地图上按 . 键）</translation>
-    </message>
-    <message>
-      <location filename="../dock/frames_box.py" />
-      <source>Objects show at their time only</source>
-      <translation>目标仅在其所在时刻显示</translation>
-    </message>
-    <message>
-      <location filename="../dock/frames_box.py" />
-      <source>{number} of {count}: {label}</source>
-      <translation>第 {number} 帧，共 {count} 帧：{label}</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>Bands and stretch of {layer}</source>
-      <translation>{layer} 的波段和拉伸</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>The model sees what the layer shows, unless you choose otherwise. Choose red alone for one band.</source>
-      <translation>除非另行选择，模型看到的与图层显示的相同。只用一个波段时，仅选择红色。</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>Red</source>
-      <translation>红</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>Green</source>
-      <translation>绿</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>Blue</source>
-      <translation>蓝</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>as styled</source>
-      <translation>按图层样式</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>Percentiles (2-98), none, or the values that become black and white, min,max</source>
-      <translation>百分位数（2-98）、none（不拉伸），或对应黑色和白色的值 min,max</translation>
-    </message>
-    <message>
-      <location filename="../dock/look_dialog.py" />
-      <source>Stretch</source>
-      <translation>拉伸</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Keep</source>
-      <translation>保留</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Clear</source>
-      <translation>清除</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Keep the object (Enter)</source>
-      <translation>保留目标（回车）</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Take back a prompt, or the last kept object (Ctrl+Z)</source>
-      <translation>撤销一个提示，或最后保留的目标（Ctrl+Z）</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Do it again (Ctrl+Y)</source>
-      <translation>重做（Ctrl+Y）</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Drop the object at hand (Esc)</source>
-      <translation>放弃当前目标（Esc）</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>{count} kept, waiting for their outline.</source>
-      <translation>已保留 {count} 个，正在等待轮廓。</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Correcting a kept object.</source>
-      <translation>正在修改已保留的目标。</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Click an object, or drag a box around it.</source>
-      <translation>单击一个目标，或拖动鼠标框选它。</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Outlining…</source>
-      <translation>正在提取轮廓…</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>No outline yet: click on the object.</source>
-      <translation>尚无轮廓：请单击目标。</translation>
-    </message>
-    <message>
-      <location filename="../dock/object_box.py" />
-      <source>Expected IoU {score:.2f}, {area:,.1f} {unit}</source>
-      <translation>预计 IoU {score:.2f}，{area:,.1f} {unit}</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Shape</source>
-      <translation>形状</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>How far the outline may move to lose vertices</source>
-      <translation>为减少节点，轮廓允许移动的距离</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>How much its corners are rounded</source>
-      <translation>拐角的平滑程度</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>How far it grows; below zero it shrinks</source>
-      <translation>向外扩展的距离；负值表示收缩</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Smaller parts are dropped, smaller holes filled</source>
-      <translation>小于此面积的部分被去除，小于此面积的孔洞被填充</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Fill holes</source>
-      <translation>填充孔洞</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Reset</source>
-      <translation>重置</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Simplify (px)</source>
-      <translation>简化（像素）</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Smooth (px)</source>
-      <translation>平滑（像素）</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Expand (px)</source>
-      <translation>扩展（像素）</translation>
-    </message>
-    <message>
-      <location filename="../dock/shape_box.py" />
-      <source>Smallest part (px²)</source>
-      <translation>最小部分（像素²）</translation>
-    </message>
-    <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Open a satellite video</source>
-      <translation>打开卫星视频</translation>
-    </message>
-    <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Folder of images</source>
-      <translation>影像文件夹</translation>
-    </message>
-    <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>File: many pages, or a video</source>
-      <translation>文件：多页影像或视频</translation>
-    </message>
-    <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Layer group of this project</source>
-      <translation>本工程中的图层组</translation>
-    </message>
-    <message>
-      <location filename="../dock/video_dialog.py" />
       <source>A georeferenced raster of the video's size</source>
       <translation>与视频尺寸相同、具有地理参考的栅格</translation>
     </message>
     <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>First frame taken at (UTC)</source>
-      <translation>第一帧的时间（UTC）</translation>
+      <source>A model of mine</source>
+      <translation>我的模型</translation>
     </message>
     <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>as in the video, else 1</source>
-      <translation>与视频相同，否则为 1</translation>
+      <source>Address</source>
+      <translation>地址</translation>
     </message>
     <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Open</source>
-      <translation>打开</translation>
+      <source>Bands and stretch of {layer}</source>
+      <translation>{layer} 的波段和拉伸</translation>
     </message>
     <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Georeference of a video file</source>
-      <translation>视频文件的地理参考</translation>
+      <source>Bands and stretch that the model sees</source>
+      <translation>模型所用的波段和拉伸</translation>
     </message>
     <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Seconds from frame to frame</source>
-      <translation>帧间隔（秒）</translation>
-    </message>
-    <message>
-      <location filename="../dock/video_dialog.py" />
-      <source>Times in the files' names, such as 20240501T100000, are used if there are any.</source>
-      <translation>如果文件名中含有时间（例如 20240501T100000），则使用该时间。</translation>
-    </message>
-    <message>
-      <location filename="../engine/blocking.py" />
-      <source>Cancelled.</source>
-      <translation>已取消。</translation>
-    </message>
-    <message>
-      <location filename="../engine/blocking.py" />
-      <source>it ended at once</source>
-      <translation>启动后立即退出</translation>
-    </message>
-    <message>
-      <location filename="../engine/blocking.py" />
-      <source>it was too slow</source>
-      <translation>启动过慢</translation>
-    </message>
-    <message>
-      <location filename="../engine/blocking.py" />
-      <source>The engine could not be started: {why}</source>
-      <translation>无法启动引擎：{why}</translation>
-    </message>
-    <message>
-      <location filename="../engine/client.py" />
-      <source>The engine's answer is no JSON.</source>
-      <translation>引擎的应答不是 JSON。</translation>
-    </message>
-    <message>
-      <location filename="../engine/engine.py" />
-      <source>The engine no longer answers.</source>
-      <translation>引擎不再响应。</translation>
-    </message>
-    <message>
-      <location filename="../engine/engine.py" />
-      <source>The engine speaks API {theirs}, this plugin {ours}: bring both to the same version.</source>
-      <translation>引擎的 API 版本为 {theirs}，本插件为 {ours}：请将两者更新到相同版本。</translation>
-    </message>
-    <message>
-      <location filename="../engine/engine.py" />
-      <source>The model could not be loaded.</source>
-      <translation>无法加载模型。</translation>
-    </message>
-    <message>
-      <location filename="../engine/engine.py" />
-      <source>No engine answers at {address}: {why}</source>
-      <translation>{address} 处没有引擎应答：{why}</translation>
-    </message>
-    <message>
-      <location filename="../engine/engine.py" />
-      <source>The engine is taking long to start.</source>
-      <translation>引擎启动耗时较长。</translation>
-    </message>
-    <message>
-      <location filename="../engine/process.py" />
-      <source>{program} could not be started: {why}</source>
-      <translation>无法启动 {program}：{why}</translation>
-    </message>
-    <message>
-      <location filename="../engine/process.py" />
-      <source>exit code {code}</source>
-      <translation>退出代码 {code}</translation>
-    </message>
-    <message>
-      <location filename="../engine/process.py" />
-      <source>it crashed or was killed</source>
-      <translation>崩溃或被终止</translation>
-    </message>
-    <message>
-      <location filename="../engine/process.py" />
-      <source>The engine ended ({how}).</source>
-      <translation>引擎已退出（{how}）。</translation>
-    </message>
-    <message>
-      <location filename="../engine_news.py" />
-      <source>The engine has ended and is started again; nothing is lost.</source>
-      <translation>引擎已退出，正在重新启动；没有任何内容丢失。</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>Opening the video…</source>
-      <translation>正在打开视频…</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>{layer} has no attributes {names}. Add them to it? Without them they are not kept.</source>
-      <translation>{layer} 没有字段 {names}。是否添加？若不添加，这些属性将不会保存。</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>There are no kept objects yet.</source>
-      <translation>尚无保留的目标。</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>Export kept objects</source>
-      <translation>导出保留的目标</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>Exported to {path}.</source>
-      <translation>已导出到 {path}。</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>The video has {count} frames.</source>
-      <translation>该视频共有 {count} 帧。</translation>
-    </message>
-    <message>
-      <location filename="../files.py" />
-      <source>{why} {count} objects wait and are written as soon as that works.</source>
-      <translation>{why} 有 {count} 个目标等待写入，一旦可行即会写入。</translation>
-    </message>
-    <message>
-      <location filename="../install/installer.py" />
-      <source>{need} MB are needed in {folder}, {free} MB are free.</source>
-      <translation>{folder} 需要 {need} MB 空间，目前可用 {free} MB。</translation>
-    </message>
-    <message>
-      <location filename="../install/installer.py" />
-      <source>Cancelled. What was fetched is kept; set up again to go on.</source>
-      <translation>已取消。已下载的内容会保留；再次安装即可继续。</translation>
-    </message>
-    <message>
-      <location filename="../install/installer.py" />
-      <source>The engine is set up.</source>
-      <translation>引擎已安装。</translation>
-    </message>
-    <message>
-      <location filename="../install/installer.py" />
-      <source>{step} failed: {why} The whole output is in {log}; set up again to go on.</source>
-      <translation>{step} 失败：{why} 完整输出见 {log}；再次安装即可继续。</translation>
-    </message>
-    <message>
-      <location filename="../install/plan.py" />
-      <source>This copy of the plugin brings no engine; install the released zip.</source>
-      <translation>此插件副本不含引擎；请安装正式发布的 zip 包。</translation>
-    </message>
-    <message>
-      <location filename="../install/plan.py" />
-      <source>Make the environment</source>
-      <translation>创建环境</translation>
-    </message>
-    <message>
-      <location filename="../install/plan.py" />
-      <source>Install PyTorch</source>
-      <translation>安装 PyTorch</translation>
-    </message>
-    <message>
-      <location filename="../install/plan.py" />
-      <source>Install the engine</source>
-      <translation>安装引擎</translation>
-    </message>
-    <message>
-      <location filename="../install/plan.py" />
-      <source>Try the engine</source>
-      <translation>测试引擎</translation>
-    </message>
-    <message>
-      <location filename="../plugin.py" />
-      <source>ROS-SAM: outline objects</source>
-      <translation>ROS-SAM：提取目标轮廓</translation>
-    </message>
-    <message>
-      <location filename="../processing/asking.py" />
-      <source>The engine does not take this image.</source>
-      <translation>引擎不接受此影像。</translation>
-    </message>
-    <message>
-      <location filename="../processing/asking.py" />
-      <source>The engine ended before all objects were outlined.</source>
-      <translation>在提取完所有目标之前引擎已退出。</translation>
-    </message>
-    <message>
-      <location filename="../processing/asking.py" />
-      <source>The engine asks for more pixels than it can hold.</source>
-      <translation>引擎请求的像素超出其容量。</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Import a satellite video as frames</source>
-      <translation>将卫星视频导入为逐帧影像</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Video</source>
-      <translation>视频</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Writes the frames of a satellite video as GeoTIFFs that carry their time, and loads them as a group of temporal layers that the Temporal Controller plays, all with the same contrast.
-
-Give a folder of images, or a file: a raster of many pages, or a video (needs ffmpeg).
-
-Georeference: a raster of the same place and size; frames without one take its.
-
-Times come from the files' names (such as 20240501T100000) unless a first time is given; without either they begin in the year 2000.</source>
-      <translation>将卫星视频的各帧写为带有时间的 GeoTIFF，并作为一组时态图层加载，可用时态控制器播放，所有帧采用相同的对比度。
-
-请指定影像文件夹，或一个文件：多页栅格或视频（需要 ffmpeg）。
-
-地理参考：位置和尺寸相同的栅格；没有地理参考的帧将使用它的地理参考。
-
-除非指定了第一帧的时间，否则时间取自文件名（例如 20240501T100000）；两者都没有时，从 2000 年开始。</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Georeference</source>
-      <translation>地理参考</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Seconds from frame to frame (0: as in the video, else 1)</source>
-      <translation>帧间隔（秒；0：与视频相同，否则为 1）</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Load as temporal layers</source>
-      <translation>作为时态图层加载</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Number of frames</source>
-      <translation>帧数</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>Give a folder or a file, and not both.</source>
-      <translation>请指定文件夹或文件，不能同时指定两者。</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>{path} does not exist.</source>
-      <translation>{path} 不存在。</translation>
-    </message>
-    <message>
-      <location filename="../processing/import_video.py" />
-      <source>The frames cannot be written over themselves; choose another folder.</source>
-      <translation>各帧不能覆盖其自身；请选择其他文件夹。</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Segmentation</source>
-      <translation>分割</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Image</source>
-      <translation>影像</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Field with the class</source>
-      <translation>类别字段</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Model (name or file)</source>
-      <translation>模型（名称或文件）</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Bands, such as 3,2,1 (as styled if empty)</source>
-      <translation>波段，例如 3,2,1（留空则按图层样式）</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Stretch: none, 2-98, or min,max (as styled if empty)</source>
-      <translation>拉伸：none、2-98 或 min,max（留空则按图层样式）</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Expand, or shrink below zero (px)</source>
-      <translation>扩展，负值为收缩（像素）</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>Outlines</source>
-      <translation>轮廓</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
-      <source>{layer} is no file raster; save what is on screen as an image first.</source>
-      <translation>{layer} 不是文件栅格；请先将屏幕上的内容另存为影像。</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment.py" />
       <source>Bands {bands} are not numbers with commas between them.</source>
       <translation>波段 {bands} 不是以逗号分隔的数字。</translation>
     </message>
     <message>
-      <location filename="../processing/segment.py" />
-      <source>The layer of prompts has no features.</source>
-      <translation>提示图层没有要素。</translation>
+      <source>Bands, such as 3,2,1 (as styled if empty)</source>
+      <translation>波段，例如 3,2,1（留空则按图层样式）</translation>
     </message>
     <message>
-      <location filename="../processing/segment.py" />
+      <source>Begin afresh (repair)</source>
+      <translation>重新开始（修复）</translation>
+    </message>
+    <message>
+      <source>Blue</source>
+      <translation>蓝</translation>
+    </message>
+    <message>
+      <source>Box</source>
+      <translation>框</translation>
+    </message>
+    <message>
+      <source>Boxes</source>
+      <translation>框</translation>
+    </message>
+    <message>
+      <source>CPU</source>
+      <translation>CPU</translation>
+    </message>
+    <message>
+      <source>CUDA (NVIDIA, about 3 GB)</source>
+      <translation>CUDA（NVIDIA，约 3 GB）</translation>
+    </message>
+    <message>
+      <source>Cancel</source>
+      <translation>取消</translation>
+    </message>
+    <message>
+      <source>Cancel set-up</source>
+      <translation>取消安装</translation>
+    </message>
+    <message>
+      <source>Cancelled.</source>
+      <translation>已取消。</translation>
+    </message>
+    <message>
+      <source>Cancelled. What was fetched is kept; download again to go on.</source>
+      <translation>已取消。已下载的内容会保留；再次下载即可继续。</translation>
+    </message>
+    <message>
+      <source>Cancelled. What was fetched is kept; set up again to go on.</source>
+      <translation>已取消。已下载的内容会保留；再次安装即可继续。</translation>
+    </message>
+    <message>
       <source>Cancelled; what was outlined is in the result.</source>
       <translation>已取消；已提取的轮廓在结果中。</translation>
     </message>
     <message>
-      <location filename="../processing/segment.py" />
-      <source>{found} of {count} objects were outlined.</source>
-      <translation>共 {count} 个目标，已提取 {found} 个轮廓。</translation>
+      <source>Choose a raster layer first.</source>
+      <translation>请先选择一个栅格图层。</translation>
     </message>
     <message>
-      <location filename="../processing/segment_boxes.py" />
-      <source>Segment by boxes</source>
-      <translation>按框分割</translation>
+      <source>Class</source>
+      <translation>类别</translation>
     </message>
     <message>
-      <location filename="../processing/segment_boxes.py" />
+      <source>Class of what is kept next; keys 1 to 9 choose from the list</source>
+      <translation>下一个保留目标的类别；按键 1 至 9 从列表中选择</translation>
+    </message>
+    <message>
+      <source>Classes, one a line; keys 1 to 9 choose the first nine</source>
+      <translation>类别，每行一个；按键 1 至 9 选择前九个</translation>
+    </message>
+    <message>
+      <source>Clear</source>
+      <translation>清除</translation>
+    </message>
+    <message>
+      <source>Click an object, or drag a box around it.</source>
+      <translation>单击一个目标，或拖动鼠标框选它。</translation>
+    </message>
+    <message>
+      <source>Clicks and boxes add up to one object; Enter keeps it</source>
+      <translation>多次单击和框选属于同一目标；按回车保留</translation>
+    </message>
+    <message>
+      <source>Copy for a bug report</source>
+      <translation>复制以用于错误报告</translation>
+    </message>
+    <message>
+      <source>Correcting a kept object.</source>
+      <translation>正在修改已保留的目标。</translation>
+    </message>
+    <message>
+      <source>Device of an engine on this machine</source>
+      <translation>本机引擎使用的设备</translation>
+    </message>
+    <message>
+      <source>Diagnostics</source>
+      <translation>诊断</translation>
+    </message>
+    <message>
+      <source>Do it again (Ctrl+Y)</source>
+      <translation>重做（Ctrl+Y）</translation>
+    </message>
+    <message>
+      <source>Download</source>
+      <translation>下载</translation>
+    </message>
+    <message>
+      <source>Drop the object at hand (Esc)</source>
+      <translation>放弃当前目标（Esc）</translation>
+    </message>
+    <message>
+      <source>Each click is an object; the next click keeps it</source>
+      <translation>每次单击为一个目标；下一次单击时保留它</translation>
+    </message>
+    <message>
+      <source>Engine</source>
+      <translation>引擎</translation>
+    </message>
+    <message>
+      <source>Engine not available</source>
+      <translation>引擎不可用</translation>
+    </message>
+    <message>
+      <source>Engine off</source>
+      <translation>引擎未运行</translation>
+    </message>
+    <message>
+      <source>Engine restarting…</source>
+      <translation>引擎重新启动中…</translation>
+    </message>
+    <message>
+      <source>Engine starting…</source>
+      <translation>引擎启动中…</translation>
+    </message>
+    <message>
+      <source>Expand (px)</source>
+      <translation>扩展（像素）</translation>
+    </message>
+    <message>
+      <source>Expand, or shrink below zero (px)</source>
+      <translation>扩展，负值为收缩（像素）</translation>
+    </message>
+    <message>
+      <source>Expected IoU {score:.2f}, {area:,.1f} {unit}</source>
+      <translation>预计 IoU {score:.2f}，{area:,.1f} {unit}</translation>
+    </message>
+    <message>
+      <source>Export kept objects</source>
+      <translation>导出保留的目标</translation>
+    </message>
+    <message>
+      <source>Exported to {path}.</source>
+      <translation>已导出到 {path}。</translation>
+    </message>
+    <message>
+      <source>Export…</source>
+      <translation>导出…</translation>
+    </message>
+    <message>
+      <source>Field of the label (0 is beside the object)</source>
+      <translation>标签字段（0 表示目标之外）</translation>
+    </message>
+    <message>
+      <source>Field of the object</source>
+      <translation>目标字段</translation>
+    </message>
+    <message>
+      <source>Field with the class</source>
+      <translation>类别字段</translation>
+    </message>
+    <message>
+      <source>File: many pages, or a video</source>
+      <translation>文件：多页影像或视频</translation>
+    </message>
+    <message>
+      <source>Fill holes</source>
+      <translation>填充孔洞</translation>
+    </message>
+    <message>
+      <source>First frame taken at (UTC)</source>
+      <translation>第一帧的时间（UTC）</translation>
+    </message>
+    <message>
+      <source>Folder of images</source>
+      <translation>影像文件夹</translation>
+    </message>
+    <message>
+      <source>Frames</source>
+      <translation>帧</translation>
+    </message>
+    <message>
+      <source>GeoJSON holds longitudes and latitudes; this layer has no CRS.</source>
+      <translation>GeoJSON 存储经纬度；此图层没有坐标参照系。</translation>
+    </message>
+    <message>
+      <source>GeoPackage beside the project</source>
+      <translation>工程旁的 GeoPackage</translation>
+    </message>
+    <message>
+      <source>Georeference</source>
+      <translation>地理参考</translation>
+    </message>
+    <message>
+      <source>Georeference of a video file</source>
+      <translation>视频文件的地理参考</translation>
+    </message>
+    <message>
+      <source>Give a folder or a file, and not both.</source>
+      <translation>请指定文件夹或文件，不能同时指定两者。</translation>
+    </message>
+    <message>
+      <source>Green</source>
+      <translation>绿</translation>
+    </message>
+    <message>
+      <source>How far it grows; below zero it shrinks</source>
+      <translation>向外扩展的距离；负值表示收缩</translation>
+    </message>
+    <message>
+      <source>How far the outline may move to lose vertices</source>
+      <translation>为减少节点，轮廓允许移动的距离</translation>
+    </message>
+    <message>
+      <source>How much its corners are rounded</source>
+      <translation>拐角的平滑程度</translation>
+    </message>
+    <message>
+      <source>Image</source>
+      <translation>影像</translation>
+    </message>
+    <message>
+      <source>Import a satellite video as frames</source>
+      <translation>将卫星视频导入为逐帧影像</translation>
+    </message>
+    <message>
+      <source>Install PyTorch</source>
+      <translation>安装 PyTorch</translation>
+    </message>
+    <message>
+      <source>Install the engine</source>
+      <translation>安装引擎</translation>
+    </message>
+    <message>
+      <source>Interpreter</source>
+      <translation>解释器</translation>
+    </message>
+    <message>
+      <source>Keep</source>
+      <translation>保留</translation>
+    </message>
+    <message>
+      <source>Keep the object (Enter)</source>
+      <translation>保留目标（回车）</translation>
+    </message>
+    <message>
+      <source>Layer</source>
+      <translation>图层</translation>
+    </message>
+    <message>
+      <source>Layer group of this project</source>
+      <translation>本工程中的图层组</translation>
+    </message>
+    <message>
+      <source>Licence</source>
+      <translation>许可</translation>
+    </message>
+    <message>
+      <source>Load as temporal layers</source>
+      <translation>作为时态图层加载</translation>
+    </message>
+    <message>
+      <source>Make the environment</source>
+      <translation>创建环境</translation>
+    </message>
+    <message>
+      <source>Model</source>
+      <translation>模型</translation>
+    </message>
+    <message>
+      <source>Model (name or file)</source>
+      <translation>模型（名称或文件）</translation>
+    </message>
+    <message>
+      <source>Model loading…</source>
+      <translation>模型加载中…</translation>
+    </message>
+    <message>
+      <source>Model weights</source>
+      <translation>模型权重</translation>
+    </message>
+    <message>
+      <source>Models</source>
+      <translation>模型</translation>
+    </message>
+    <message>
+      <source>Models are listed when the engine runs.</source>
+      <translation>引擎运行时会列出模型。</translation>
+    </message>
+    <message>
+      <source>Next frame (key . on the map)</source>
+      <translation>下一帧（在地图上按 . 键）</translation>
+    </message>
+    <message>
+      <source>No Python 3.11 or later was found. Install one (python.org), or name it above.</source>
+      <translation>未找到 Python 3.11 或更高版本。请安装（python.org），或在上方指定。</translation>
+    </message>
+    <message>
+      <source>No engine answers at {address}: {why}</source>
+      <translation>{address} 处没有引擎应答：{why}</translation>
+    </message>
+    <message>
+      <source>No outline yet: click on the object.</source>
+      <translation>尚无轮廓：请单击目标。</translation>
+    </message>
+    <message>
+      <source>Number of frames</source>
+      <translation>帧数</translation>
+    </message>
+    <message>
+      <source>Object {id} is no longer in {layer}.</source>
+      <translation>目标 {id} 已不在 {layer} 中。</translation>
+    </message>
+    <message>
+      <source>Objects</source>
+      <translation>目标</translation>
+    </message>
+    <message>
+      <source>Objects of {layer}</source>
+      <translation>{layer} 的目标</translation>
+    </message>
+    <message>
+      <source>Objects show at their time only</source>
+      <translation>目标仅在其所在时刻显示</translation>
+    </message>
+    <message>
+      <source>On another machine</source>
+      <translation>在另一台计算机上</translation>
+    </message>
+    <message>
+      <source>Open</source>
+      <translation>打开</translation>
+    </message>
+    <message>
+      <source>Open a satellite video</source>
+      <translation>打开卫星视频</translation>
+    </message>
+    <message>
+      <source>Open a satellite video as frames</source>
+      <translation>将卫星视频作为逐帧影像打开</translation>
+    </message>
+    <message>
+      <source>Open video…</source>
+      <translation>打开视频…</translation>
+    </message>
+    <message>
+      <source>Opening the video…</source>
+      <translation>正在打开视频…</translation>
+    </message>
+    <message>
+      <source>Outline</source>
+      <translation>提取轮廓</translation>
+    </message>
+    <message>
+      <source>Outlines</source>
+      <translation>轮廓</translation>
+    </message>
+    <message>
       <source>Outlines the object in each box.
 
 Boxes: features of any kind; the bounds of each are a box around one object, in any CRS. Draw them with a little room, one object a box.
@@ -713,17 +416,6 @@ Bands and stretch are those of the layer's style unless given. Pixels are read a
 除非另行指定，波段和拉伸与图层样式相同。无论工程采用何种坐标参照系，像素均按文件中的原值读取。</translation>
     </message>
     <message>
-      <location filename="../processing/segment_boxes.py" />
-      <source>Boxes</source>
-      <translation>框</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment_points.py" />
-      <source>Segment by points</source>
-      <translation>按点分割</translation>
-    </message>
-    <message>
-      <location filename="../processing/segment_points.py" />
       <source>Outlines the object under each point.
 
 Points: clicks, in any CRS. Without further fields each point is an object of its own.
@@ -744,384 +436,476 @@ The result has a polygon for each object that gave one, in the CRS of the image,
 结果中，每个得到轮廓的目标对应一个多边形，采用影像的坐标参照系，并带有预计 IoU（score）、地面面积和周长以及来源。未得到轮廓的目标会在日志中列出。</translation>
     </message>
     <message>
-      <location filename="../processing/segment_points.py" />
-      <source>Field of the object</source>
-      <translation>目标字段</translation>
+      <source>Outlining…</source>
+      <translation>正在提取轮廓…</translation>
     </message>
     <message>
-      <location filename="../processing/segment_points.py" />
-      <source>Field of the label (0 is beside the object)</source>
-      <translation>标签字段（0 表示目标之外）</translation>
+      <source>Output</source>
+      <translation>输出</translation>
     </message>
     <message>
-      <location filename="../settings/models_box.py" />
-      <source>Models</source>
-      <translation>模型</translation>
+      <source>Percentiles (2-98), none, or the values that become black and white, min,max</source>
+      <translation>百分位数（2-98）、none（不拉伸），或对应黑色和白色的值 min,max</translation>
     </message>
     <message>
-      <location filename="../settings/models_box.py" />
-      <source>Size</source>
-      <translation>大小</translation>
+      <source>Points</source>
+      <translation>点</translation>
     </message>
     <message>
-      <location filename="../settings/models_box.py" />
-      <source>State</source>
-      <translation>状态</translation>
+      <source>Previous frame (key , on the map)</source>
+      <translation>上一帧（在地图上按 , 键）</translation>
     </message>
     <message>
-      <location filename="../settings/models_box.py" />
-      <source>Licence</source>
-      <translation>许可</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>Download</source>
-      <translation>下载</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>Cancel</source>
-      <translation>取消</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>Models are listed when the engine runs.</source>
-      <translation>引擎运行时会列出模型。</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>included</source>
-      <translation>已内置</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>installed</source>
-      <translation>已安装</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>can be fetched</source>
-      <translation>可下载</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>{size:.0f} MB</source>
-      <translation>{size:.0f} MB</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>{name}: {licence}. It is fetched from {address}.</source>
-      <translation>{name}：{licence}。下载地址：{address}。</translation>
-    </message>
-    <message>
-      <location filename="../settings/models_box.py" />
-      <source>Cancelled. What was fetched is kept; download again to go on.</source>
-      <translation>已取消。已下载的内容会保留；再次下载即可继续。</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>QGIS's authentication store did not take the token.</source>
-      <translation>QGIS 的身份验证存储未能保存令牌。</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Engine</source>
-      <translation>引擎</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Set up by this plugin, in the QGIS profile</source>
-      <translation>由本插件安装在 QGIS 用户配置中</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>A Python of mine that has ros-sam[engine]</source>
-      <translation>我自己的 Python（已安装 ros-sam[engine]）</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>On another machine</source>
-      <translation>在另一台计算机上</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Set up or repair…</source>
-      <translation>安装或修复…</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>unchanged; kept in QGIS's authentication store</source>
-      <translation>未更改；保存在 QGIS 的身份验证存储中</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Interpreter</source>
-      <translation>解释器</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Address</source>
-      <translation>地址</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Token</source>
-      <translation>令牌</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Device of an engine on this machine</source>
-      <translation>本机引擎使用的设备</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>A model of mine</source>
-      <translation>我的模型</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Model weights</source>
-      <translation>模型权重</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Weights</source>
-      <translation>权重</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Classes, one a line; keys 1 to 9 choose the first nine</source>
-      <translation>类别，每行一个；按键 1 至 9 选择前九个</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Diagnostics</source>
-      <translation>诊断</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Copy for a bug report</source>
-      <translation>复制以用于错误报告</translation>
-    </message>
-    <message>
-      <location filename="../settings/page.py" />
-      <source>Status: {status}</source>
-      <translation>状态：{status}</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>Set up the ROS-SAM engine</source>
-      <translation>安装 ROS-SAM 引擎</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>The model runs in a process of its own, in a Python environment in the QGIS profile. QGIS itself is not changed. The download takes about {size} MB.</source>
-      <translation>模型在独立的进程中运行，使用 QGIS 用户配置中的 Python 环境。QGIS 本身不会改变。下载量约为 {size} MB。</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>Set up</source>
-      <translation>安装</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>Cancel set-up</source>
-      <translation>取消安装</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>ROS-SAM: look for Python</source>
-      <translation>ROS-SAM：查找 Python</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>CPU</source>
-      <translation>CPU</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>CUDA (NVIDIA, about 3 GB)</source>
-      <translation>CUDA（NVIDIA，约 3 GB）</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>Begin afresh (repair)</source>
-      <translation>重新开始（修复）</translation>
-    </message>
-    <message>
-      <location filename="../settings/setup_dialog.py" />
       <source>Python (3.11 or later)</source>
       <translation>Python（3.11 或更高版本）</translation>
     </message>
     <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>Runs on</source>
-      <translation>运行设备</translation>
+      <source>QGIS's authentication store did not take the token.</source>
+      <translation>QGIS 的身份验证存储未能保存令牌。</translation>
     </message>
     <message>
-      <location filename="../settings/setup_dialog.py" />
-      <source>No Python 3.11 or later was found. Install one (python.org), or name it above.</source>
-      <translation>未找到 Python 3.11 或更高版本。请安装（python.org），或在上方指定。</translation>
+      <source>Quick</source>
+      <translation>快速</translation>
     </message>
     <message>
-      <location filename="../settings/store.py" />
+      <source>ROS-SAM</source>
+      <translation>ROS-SAM</translation>
+    </message>
+    <message>
       <source>ROS-SAM engine</source>
       <translation>ROS-SAM 引擎</translation>
     </message>
     <message>
-      <location filename="../settings/store.py" />
-      <source>The engine is not set up yet.</source>
-      <translation>引擎尚未安装。</translation>
+      <source>ROS-SAM: look for Python</source>
+      <translation>ROS-SAM：查找 Python</translation>
     </message>
     <message>
-      <location filename="../settings/store.py" />
-      <source>The engine on another machine has no address yet.</source>
-      <translation>尚未指定另一台计算机上引擎的地址。</translation>
-    </message>
-    <message>
-      <location filename="../sources/choose.py" />
-      <source>{layer} is no raster layer.</source>
-      <translation>{layer} 不是栅格图层。</translation>
-    </message>
-    <message>
-      <location filename="../sources/choose.py" />
-      <source>{layer} cannot be read; its file may have moved.</source>
-      <translation>无法读取 {layer}；其文件可能已被移动。</translation>
-    </message>
-    <message>
-      <location filename="../sources/rendered.py" />
-      <source>{layer} has not been drawn.</source>
-      <translation>{layer} 尚未绘制。</translation>
-    </message>
-    <message>
-      <location filename="../store/export.py" />
-      <source>{suffix} is no format of an export; use {known}.</source>
-      <translation>{suffix} 不是可导出的格式；请使用 {known}。</translation>
-    </message>
-    <message>
-      <location filename="../store/export.py" />
-      <source>{folder} cannot be written to: {why}</source>
-      <translation>无法写入 {folder}：{why}</translation>
-    </message>
-    <message>
-      <location filename="../store/export.py" />
-      <source>GeoJSON holds longitudes and latitudes; this layer has no CRS.</source>
-      <translation>GeoJSON 存储经纬度；此图层没有坐标参照系。</translation>
-    </message>
-    <message>
-      <location filename="../store/export.py" />
-      <source>{path} cannot be written: {why}</source>
-      <translation>无法写入 {path}：{why}</translation>
-    </message>
-    <message>
-      <location filename="../store/export.py" />
-      <source>A Shapefile holds {length} characters of a text; longer ones were cut ({counts}).</source>
-      <translation>Shapefile 的文本最多 {length} 个字符；更长的文本已被截断（{counts}）。</translation>
-    </message>
-    <message>
-      <location filename="../store/look.py" />
-      <source>no class</source>
-      <translation>无类别</translation>
-    </message>
-    <message>
-      <location filename="../store/output.py" />
-      <source>The layer {name} is gone.</source>
-      <translation>图层 {name} 已不存在。</translation>
-    </message>
-    <message>
-      <location filename="../store/output.py" />
-      <source>Objects</source>
-      <translation>目标</translation>
-    </message>
-    <message>
-      <location filename="../store/output.py" />
-      <source>Objects of {layer}</source>
-      <translation>{layer} 的目标</translation>
-    </message>
-    <message>
-      <location filename="../store/output.py" />
-      <source>{path} was written and cannot be read again.</source>
-      <translation>{path} 已写入，但无法重新读取。</translation>
-    </message>
-    <message>
-      <location filename="../store/reopen.py" />
-      <source>This object was outlined on {source}; choose that layer to correct it.</source>
-      <translation>此目标的轮廓是在 {source} 上提取的；请选择该图层进行修改。</translation>
-    </message>
-    <message>
-      <location filename="../store/reopen.py" />
-      <source>There is no kept object here.</source>
-      <translation>此处没有保留的目标。</translation>
-    </message>
-    <message>
-      <location filename="../store/reopen.py" />
-      <source>The prompts of this object cannot be read: {why}</source>
-      <translation>无法读取此目标的提示：{why}</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>Object {id} is no longer in {layer}.</source>
-      <translation>目标 {id} 已不在 {layer} 中。</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>{layer} cannot be written to; choose another output layer.</source>
-      <translation>无法写入 {layer}；请选择其他输出图层。</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>{layer} is being edited in a transaction; stop editing it, or choose another output.</source>
-      <translation>{layer} 正在事务中编辑；请停止编辑，或选择其他输出。</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>{path} is gone; choose another output layer.</source>
-      <translation>{path} 已不存在；请选择其他输出图层。</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>{layer} did not take the object: {why}</source>
-      <translation>{layer} 未能保存目标：{why}</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>no reason was given</source>
-      <translation>未给出原因</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>{layer} and the image are not both georeferenced; choose another output layer.</source>
-      <translation>{layer} 与影像并非都具有地理参考；请选择其他输出图层。</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>The layer takes single polygons only.</source>
-      <translation>该图层只接受单部件多边形。</translation>
-    </message>
-    <message>
-      <location filename="../store/target.py" />
-      <source>{path} cannot be made: {why}</source>
-      <translation>无法创建 {path}：{why}</translation>
-    </message>
-    <message>
-      <location filename="../video/look.py" />
       <source>ROS-SAM: measure contrast</source>
       <translation>ROS-SAM：计算对比度</translation>
     </message>
     <message>
-      <location filename="../video/opening.py" />
-      <source>{path} holds no frame that QGIS can read.</source>
-      <translation>{path} 中没有 QGIS 可读取的帧。</translation>
-    </message>
-    <message>
-      <location filename="../video/opening.py" />
       <source>ROS-SAM: open video</source>
       <translation>ROS-SAM：打开视频</translation>
     </message>
     <message>
-      <location filename="../video/opening.py" />
+      <source>ROS-SAM: outline objects</source>
+      <translation>ROS-SAM：提取目标轮廓</translation>
+    </message>
+    <message>
+      <source>Ready</source>
+      <translation>就绪</translation>
+    </message>
+    <message>
+      <source>Red</source>
+      <translation>红</translation>
+    </message>
+    <message>
+      <source>Reset</source>
+      <translation>重置</translation>
+    </message>
+    <message>
+      <source>Runs on</source>
+      <translation>运行设备</translation>
+    </message>
+    <message>
+      <source>Save kept objects as GeoPackage, GeoJSON, Shapefile or FlatGeobuf</source>
+      <translation>将保留的目标另存为 GeoPackage、GeoJSON、Shapefile 或 FlatGeobuf</translation>
+    </message>
+    <message>
+      <source>Seconds from frame to frame</source>
+      <translation>帧间隔（秒）</translation>
+    </message>
+    <message>
+      <source>Seconds from frame to frame (0: as in the video, else 1)</source>
+      <translation>帧间隔（秒；0：与视频相同，否则为 1）</translation>
+    </message>
+    <message>
+      <source>Segment by boxes</source>
+      <translation>按框分割</translation>
+    </message>
+    <message>
+      <source>Segment by points</source>
+      <translation>按点分割</translation>
+    </message>
+    <message>
+      <source>Segmentation</source>
+      <translation>分割</translation>
+    </message>
+    <message>
+      <source>Set up</source>
+      <translation>安装</translation>
+    </message>
+    <message>
+      <source>Set up by this plugin, in the QGIS profile</source>
+      <translation>由本插件安装在 QGIS 用户配置中</translation>
+    </message>
+    <message>
+      <source>Set up engine</source>
+      <translation>安装引擎</translation>
+    </message>
+    <message>
+      <source>Set up or repair…</source>
+      <translation>安装或修复…</translation>
+    </message>
+    <message>
+      <source>Set up the ROS-SAM engine</source>
+      <translation>安装 ROS-SAM 引擎</translation>
+    </message>
+    <message>
+      <source>Settings: engine, models, diagnostics</source>
+      <translation>设置：引擎、模型、诊断</translation>
+    </message>
+    <message>
+      <source>Shape</source>
+      <translation>形状</translation>
+    </message>
+    <message>
+      <source>Simplify (px)</source>
+      <translation>简化（像素）</translation>
+    </message>
+    <message>
+      <source>Size</source>
+      <translation>大小</translation>
+    </message>
+    <message>
+      <source>Smaller parts are dropped, smaller holes filled</source>
+      <translation>小于此面积的部分被去除，小于此面积的孔洞被填充</translation>
+    </message>
+    <message>
+      <source>Smallest part (px²)</source>
+      <translation>最小部分（像素²）</translation>
+    </message>
+    <message>
+      <source>Smooth (px)</source>
+      <translation>平滑（像素）</translation>
+    </message>
+    <message>
+      <source>State</source>
+      <translation>状态</translation>
+    </message>
+    <message>
+      <source>Status: {status}</source>
+      <translation>状态：{status}</translation>
+    </message>
+    <message>
+      <source>Stretch</source>
+      <translation>拉伸</translation>
+    </message>
+    <message>
+      <source>Stretch: none, 2-98, or min,max (as styled if empty)</source>
+      <translation>拉伸：none、2-98 或 min,max（留空则按图层样式）</translation>
+    </message>
+    <message>
+      <source>Take back a prompt, or the last kept object (Ctrl+Z)</source>
+      <translation>撤销一个提示，或最后保留的目标（Ctrl+Z）</translation>
+    </message>
+    <message>
+      <source>The engine asks for more pixels than it can hold.</source>
+      <translation>引擎请求的像素超出其容量。</translation>
+    </message>
+    <message>
+      <source>The engine could not be started: {why}</source>
+      <translation>无法启动引擎：{why}</translation>
+    </message>
+    <message>
+      <source>The engine does not take this image.</source>
+      <translation>引擎不接受此影像。</translation>
+    </message>
+    <message>
+      <source>The engine ended ({how}).</source>
+      <translation>引擎已退出（{how}）。</translation>
+    </message>
+    <message>
+      <source>The engine ended before all objects were outlined.</source>
+      <translation>在提取完所有目标之前引擎已退出。</translation>
+    </message>
+    <message>
+      <source>The engine has ended and is started again; nothing is lost.</source>
+      <translation>引擎已退出，正在重新启动；没有任何内容丢失。</translation>
+    </message>
+    <message>
+      <source>The engine is not set up yet.</source>
+      <translation>引擎尚未安装。</translation>
+    </message>
+    <message>
+      <source>The engine is set up.</source>
+      <translation>引擎已安装。</translation>
+    </message>
+    <message>
+      <source>The engine is taking long to start.</source>
+      <translation>引擎启动耗时较长。</translation>
+    </message>
+    <message>
+      <source>The engine no longer answers.</source>
+      <translation>引擎不再响应。</translation>
+    </message>
+    <message>
+      <source>The engine on another machine has no address yet.</source>
+      <translation>尚未指定另一台计算机上引擎的地址。</translation>
+    </message>
+    <message>
+      <source>The engine speaks API {theirs}, this plugin {ours}: bring both to the same version.</source>
+      <translation>引擎的 API 版本为 {theirs}，本插件为 {ours}：请将两者更新到相同版本。</translation>
+    </message>
+    <message>
+      <source>The engine's answer is no JSON.</source>
+      <translation>引擎的应答不是 JSON。</translation>
+    </message>
+    <message>
+      <source>The frames cannot be written over themselves; choose another folder.</source>
+      <translation>各帧不能覆盖其自身；请选择其他文件夹。</translation>
+    </message>
+    <message>
       <source>The group {name} holds no raster layers.</source>
       <translation>图层组 {name} 中没有栅格图层。</translation>
+    </message>
+    <message>
+      <source>The layer of prompts has no features.</source>
+      <translation>提示图层没有要素。</translation>
+    </message>
+    <message>
+      <source>The layer takes single polygons only.</source>
+      <translation>该图层只接受单部件多边形。</translation>
+    </message>
+    <message>
+      <source>The layer {name} is gone.</source>
+      <translation>图层 {name} 已不存在。</translation>
+    </message>
+    <message>
+      <source>The model could not be loaded.</source>
+      <translation>无法加载模型。</translation>
+    </message>
+    <message>
+      <source>The model runs in a process of its own, in a Python environment in the QGIS profile. QGIS itself is not changed. The download takes about {size} MB.</source>
+      <translation>模型在独立的进程中运行，使用 QGIS 用户配置中的 Python 环境。QGIS 本身不会改变。下载量约为 {size} MB。</translation>
+    </message>
+    <message>
+      <source>The model sees what the layer shows, unless you choose otherwise. Choose red alone for one band.</source>
+      <translation>除非另行选择，模型看到的与图层显示的相同。只用一个波段时，仅选择红色。</translation>
+    </message>
+    <message>
+      <source>The prompts of this object cannot be read: {why}</source>
+      <translation>无法读取此目标的提示：{why}</translation>
+    </message>
+    <message>
+      <source>The video has {count} frames.</source>
+      <translation>该视频共有 {count} 帧。</translation>
+    </message>
+    <message>
+      <source>There are no kept objects yet.</source>
+      <translation>尚无保留的目标。</translation>
+    </message>
+    <message>
+      <source>There is no kept object here.</source>
+      <translation>此处没有保留的目标。</translation>
+    </message>
+    <message>
+      <source>This copy of the plugin brings no engine; install the released zip.</source>
+      <translation>此插件副本不含引擎；请安装正式发布的 zip 包。</translation>
+    </message>
+    <message>
+      <source>This object was outlined on {source}; choose that layer to correct it.</source>
+      <translation>此目标的轮廓是在 {source} 上提取的；请选择该图层进行修改。</translation>
+    </message>
+    <message>
+      <source>Times in the files' names, such as 20240501T100000, are used if there are any.</source>
+      <translation>如果文件名中含有时间（例如 20240501T100000），则使用该时间。</translation>
+    </message>
+    <message>
+      <source>Token</source>
+      <translation>令牌</translation>
+    </message>
+    <message>
+      <source>Try again</source>
+      <translation>重试</translation>
+    </message>
+    <message>
+      <source>Try the engine</source>
+      <translation>测试引擎</translation>
+    </message>
+    <message>
+      <source>Turn the map tool on or off</source>
+      <translation>打开或关闭地图工具</translation>
+    </message>
+    <message>
+      <source>Two clicks, or a drag, draw a box</source>
+      <translation>单击两次或拖动鼠标画框</translation>
+    </message>
+    <message>
+      <source>Video</source>
+      <translation>视频</translation>
+    </message>
+    <message>
+      <source>Weights</source>
+      <translation>权重</translation>
+    </message>
+    <message>
+      <source>Writes the frames of a satellite video as GeoTIFFs that carry their time, and loads them as a group of temporal layers that the Temporal Controller plays, all with the same contrast.
+
+Give a folder of images, or a file: a raster of many pages, or a video (needs ffmpeg).
+
+Georeference: a raster of the same place and size; frames without one take its.
+
+Times come from the files' names (such as 20240501T100000) unless a first time is given; without either they begin in the year 2000.</source>
+      <translation>将卫星视频的各帧写为带有时间的 GeoTIFF，并作为一组时态图层加载，可用时态控制器播放，所有帧采用相同的对比度。
+
+请指定影像文件夹，或一个文件：多页栅格或视频（需要 ffmpeg）。
+
+地理参考：位置和尺寸相同的栅格；没有地理参考的帧将使用它的地理参考。
+
+除非指定了第一帧的时间，否则时间取自文件名（例如 20240501T100000）；两者都没有时，从 2000 年开始。</translation>
+    </message>
+    <message>
+      <source>as in the video, else 1</source>
+      <translation>与视频相同，否则为 1</translation>
+    </message>
+    <message>
+      <source>as styled</source>
+      <translation>按图层样式</translation>
+    </message>
+    <message>
+      <source>can be fetched</source>
+      <translation>可下载</translation>
+    </message>
+    <message>
+      <source>exit code {code}</source>
+      <translation>退出代码 {code}</translation>
+    </message>
+    <message>
+      <source>included</source>
+      <translation>已内置</translation>
+    </message>
+    <message>
+      <source>installed</source>
+      <translation>已安装</translation>
+    </message>
+    <message>
+      <source>it crashed or was killed</source>
+      <translation>崩溃或被终止</translation>
+    </message>
+    <message>
+      <source>it ended at once</source>
+      <translation>启动后立即退出</translation>
+    </message>
+    <message>
+      <source>it was too slow</source>
+      <translation>启动过慢</translation>
+    </message>
+    <message>
+      <source>no class</source>
+      <translation>无类别</translation>
+    </message>
+    <message>
+      <source>no reason was given</source>
+      <translation>未给出原因</translation>
+    </message>
+    <message>
+      <source>unchanged; kept in QGIS's authentication store</source>
+      <translation>未更改；保存在 QGIS 的身份验证存储中</translation>
+    </message>
+    <message>
+      <source>{count} kept, waiting for their outline.</source>
+      <translation>已保留 {count} 个，正在等待轮廓。</translation>
+    </message>
+    <message>
+      <source>{folder} cannot be written to: {why}</source>
+      <translation>无法写入 {folder}：{why}</translation>
+    </message>
+    <message>
+      <source>{found} of {count} objects were outlined.</source>
+      <translation>共 {count} 个目标，已提取 {found} 个轮廓。</translation>
+    </message>
+    <message>
+      <source>{layer} and the image are not both georeferenced; choose another output layer.</source>
+      <translation>{layer} 与影像并非都具有地理参考；请选择其他输出图层。</translation>
+    </message>
+    <message>
+      <source>{layer} cannot be read; its file may have moved.</source>
+      <translation>无法读取 {layer}；其文件可能已被移动。</translation>
+    </message>
+    <message>
+      <source>{layer} cannot be written to; choose another output layer.</source>
+      <translation>无法写入 {layer}；请选择其他输出图层。</translation>
+    </message>
+    <message>
+      <source>{layer} did not take the object: {why}</source>
+      <translation>{layer} 未能保存目标：{why}</translation>
+    </message>
+    <message>
+      <source>{layer} has no attributes {names}. Add them to it? Without them they are not kept.</source>
+      <translation>{layer} 没有字段 {names}。是否添加？若不添加，这些属性将不会保存。</translation>
+    </message>
+    <message>
+      <source>{layer} has not been drawn.</source>
+      <translation>{layer} 尚未绘制。</translation>
+    </message>
+    <message>
+      <source>{layer} is being edited in a transaction; stop editing it, or choose another output.</source>
+      <translation>{layer} 正在事务中编辑；请停止编辑，或选择其他输出。</translation>
+    </message>
+    <message>
+      <source>{layer} is no file raster; save what is on screen as an image first.</source>
+      <translation>{layer} 不是文件栅格；请先将屏幕上的内容另存为影像。</translation>
+    </message>
+    <message>
+      <source>{layer} is no raster layer.</source>
+      <translation>{layer} 不是栅格图层。</translation>
+    </message>
+    <message>
+      <source>{name}: {licence}. It is fetched from {address}.</source>
+      <translation>{name}：{licence}。下载地址：{address}。</translation>
+    </message>
+    <message>
+      <source>{need} MB are needed in {folder}, {free} MB are free.</source>
+      <translation>{folder} 需要 {need} MB 空间，目前可用 {free} MB。</translation>
+    </message>
+    <message>
+      <source>{number} of {count}: {label}</source>
+      <translation>第 {number} 帧，共 {count} 帧：{label}</translation>
+    </message>
+    <message>
+      <source>{path} cannot be made: {why}</source>
+      <translation>无法创建 {path}：{why}</translation>
+    </message>
+    <message>
+      <source>{path} cannot be written: {why}</source>
+      <translation>无法写入 {path}：{why}</translation>
+    </message>
+    <message>
+      <source>{path} does not exist.</source>
+      <translation>{path} 不存在。</translation>
+    </message>
+    <message>
+      <source>{path} holds no frame that QGIS can read.</source>
+      <translation>{path} 中没有 QGIS 可读取的帧。</translation>
+    </message>
+    <message>
+      <source>{path} is gone; choose another output layer.</source>
+      <translation>{path} 已不存在；请选择其他输出图层。</translation>
+    </message>
+    <message>
+      <source>{path} was written and cannot be read again.</source>
+      <translation>{path} 已写入，但无法重新读取。</translation>
+    </message>
+    <message>
+      <source>{program} could not be started: {why}</source>
+      <translation>无法启动 {program}：{why}</translation>
+    </message>
+    <message>
+      <source>{size:.0f} MB</source>
+      <translation>{size:.0f} MB</translation>
+    </message>
+    <message>
+      <source>{step} failed: {why} The whole output is in {log}; set up again to go on.</source>
+      <translation>{step} 失败：{why} 完整输出见 {log}；再次安装即可继续。</translation>
+    </message>
+    <message>
+      <source>{suffix} is no format of an export; use {known}.</source>
+      <translation>{suffix} 不是可导出的格式；请使用 {known}。</translation>
+    </message>
+    <message>
+      <source>{why} {count} objects wait and are written as soon as that works.</source>
+      <translation>{why} 有 {count} 个目标等待写入，一旦可行即会写入。</translation>
     </message>
   </context>
 </TS>
