@@ -22,6 +22,7 @@ from training.coco_writer import CocoFile, annotation_of, write_coco
 from training.release_writer import index_entry, write_frame, write_index
 from training.scenes import Scene, build_pyramid, object_of
 
+SATMTB = Path("../shared/data/satmtb_sample/airplane235.png")
 SHAPE = (120, 160)
 UTM = CRS.from_epsg(32633)
 GRID = Grid(SHAPE, Affine(0.7, 0.05, 400_000, 0.05, -0.7, 5_800_000), UTM)

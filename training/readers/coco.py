@@ -45,7 +45,7 @@ def read_coco_set(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
     for entry in steps(labels.images, told):
         file = folder / entry["file_name"]
         try:
-            image = open_image(file, spec)
+            image = open_image(file, spec.bands, spec.stretch)
         except DatasetError as error:
             reason = str(error).removeprefix(f"{file} ")
             ledger.fault("corrupt image", f"{file}, named in {path}", "", reason)

@@ -80,8 +80,13 @@ class OpenImage:
     time: str | None = None
 
 
-def open_image(path: Path, spec: DatasetSpec) -> OpenImage:
+def open_image(path: Path, bands: Sequence[int] = (), stretch: str = "") -> OpenImage:
     """Open an image by its header.
+
+    Args:
+        path: The file.
+        bands: One or three bands of a raster, counted from 1; empty: red, green and blue.
+        stretch: Of a raster to 8 bit, such as "2-98"; empty: none for 8-bit pixels.
 
     Raises:
         DatasetError: It is missing, empty, or no image.
@@ -99,7 +104,7 @@ def open_image(path: Path, spec: DatasetSpec) -> OpenImage:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DatasetError(f"{path} cannot be read as an image: {error}") from error
     try:
-        with RasterFrame.open(path, spec.bands or None, spec.stretch or None) as frame:
+        with RasterFrame.open(path, bands or None, stretch or None) as frame:
             window = RasterWindow(
                 str(path), (0, 0, *frame.grid.size), tuple(int(b) for b in frame.bands), frame.stretch
             )

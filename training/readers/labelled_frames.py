@@ -43,7 +43,7 @@ def read_labelled_frames(spec: DatasetSpec, ledger: Ledger, told: Told) -> Itera
             ledger.fault("missing masks", path, "", f"there is no label raster of this name in {folder}")
             continue
         try:
-            image = open_image(path, spec)
+            image = open_image(path, spec.bands, spec.stretch)
         except DatasetError as error:
             ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))
             continue

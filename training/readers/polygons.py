@@ -69,7 +69,7 @@ def read_polygons(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
     for path in steps(paths, told):
         name = path.relative_to(root)
         try:
-            image = open_image(path, spec)
+            image = open_image(path, spec.bands, spec.stretch)
             under = _under(layer, tree, image, name)
         except (DatasetError, CrsTransformFailed) as error:
             ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))

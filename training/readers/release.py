@@ -37,7 +37,7 @@ def read_release(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Scen
             ledger.fault("missing image", path, "", f"there is no image of this name in {folder / 'img'}")
     for path in steps(images, told):
         try:
-            image = open_image(path, spec)
+            image = open_image(path, spec.bands, spec.stretch)
         except DatasetError as error:
             ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))
             continue
