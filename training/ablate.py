@@ -28,6 +28,7 @@ from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import rasterize
 from ros_sam_core.model.checkpoints import load_checkpoint
 from ros_sam_core.model.config import CropPolicy
+from ros_sam_core.model.torch_backend import TorchBackend
 from ros_sam_core.model.zoo import resolve
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
@@ -42,10 +43,12 @@ from training.ablation import (
     pretrain_config,
     row_config,
     rows_of,
+    scene_cache,
     table_of,
 )
 from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene
+from training.simulated import VAL_SEED, simulated_scenes
 from training.sources import of_classes
 from training.state import write_text
 from training.train import INTERRUPTED, StopRequest
@@ -74,7 +77,9 @@ def measure(weights: Path, crop: CropPolicy, head: str, scenes: list[Scene], dev
     """Return the IoU of every object of some scenes, prompted by its box; one that is not found scores 0."""
     loaded = load_checkpoint(weights)
     loaded.model.config = replace(loaded.model.config, crop=crop, head=head)  # type: ignore[arg-type]
-    segmenter = Segmenter(loaded.model.to(device), weights.stem, loaded.sha256[:12], CacheOptions(disk_mb=0))
+    segmenter = Segmenter(
+        TorchBackend(loaded.model.to(device)), weights.stem, loaded.sha256[:12], CacheOptions(disk_mb=0)
+    )
     ious = []
     for scene in scenes:
         frame = ArrayFrame(scene.rgb, Grid(scene.rgb.shape[:2]), source=scene.name)
@@ -86,14 +91,17 @@ def measure(weights: Path, crop: CropPolicy, head: str, scenes: list[Scene], dev
     return ious
 
 
-def val_scenes(target: Target) -> list[Scene]:
+def val_scenes(config: AblationConfig, target: Target) -> list[Scene]:
     """Read what a target is measured on.
 
     Raises:
         DatasetError: It cannot be read.
     """
     specs = [DatasetSpec(target.layout, path, in_memory=target.layout == "coco") for path in target.val]
-    return of_classes([scene for spec in specs for scene in open_dataset(spec).scenes], target.classes)
+    scenes = [scene for spec in specs for scene in open_dataset(spec).scenes]
+    if target.val_videos:
+        scenes += simulated_scenes(target.val_videos, VAL_SEED, scene_cache(config))
+    return of_classes(scenes, target.classes)
 
 
 def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[tuple[Row, int]]:
@@ -152,7 +160,7 @@ def run(config: AblationConfig, options: argparse.Namespace, stop: StopRequest) 
         code = train(pretrain_config(config), options, stop)
         if code:
             return code
-    scenes = {target.name: val_scenes(target) for target in config.targets}
+    scenes = {target.name: val_scenes(config, target) for target in config.targets}
     failed = []
     for row, seed in jobs(config, options.rows):
         if stop():

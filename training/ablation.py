@@ -27,13 +27,17 @@ class Target:
         val: Labels to measure on.
         layout: How both are laid out; see `training.readers.DatasetSpec`.
         classes: Classes that count; empty: all.
+        train_videos: In place of labels: number of simulated videos to train on (`training.simulate`).
+        val_videos: Number of simulated videos to measure on; they are others.
     """
 
     name: str
-    train: tuple[str, ...]
-    val: tuple[str, ...]
+    train: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
     layout: str = "coco"
     classes: tuple[str, ...] = ()
+    train_videos: int = 0
+    val_videos: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,9 @@ def _problems(config: AblationConfig) -> list[str]:
     for target in config.targets:
         paths = (*target.train, *target.val)
         found += [f"target {target.name}: {path} does not exist" for path in paths if not Path(path).exists()]
+        for what in ("train", "val"):
+            if bool(getattr(target, what)) == bool(getattr(target, f"{what}_videos")):
+                found.append(f"target {target.name}: give either {what} or {what}_videos")
         if target.layout not in LAYOUTS:
             found.append(
                 f"target {target.name}: layout is {target.layout!r}; use one of {', '.join(LAYOUTS)}"
@@ -185,6 +192,7 @@ def pretrain_config(config: AblationConfig) -> dict[str, Any]:
             "model": {"name": "base", "head": "sam", "crop": _crop(config, False)},
             "tune": {"encoder": "full", "hq_decoder": False},
             "loss": {"hq": 0.0},
+            "data": {"cache": str(scene_cache(config))},
         },
     )
 
@@ -218,6 +226,10 @@ def row_config(config: AblationConfig, row: Row, seed: int) -> dict[str, Any]:
                     if target.layout != "coco"
                     for path in target.train
                 ],
+                "simulated": sum(target.train_videos for target in config.targets),
+                "simulated_share": sum(target.train_videos > 0 for target in config.targets)
+                / len(config.targets),
+                "cache": str(scene_cache(config)),
                 "classes": list(dict.fromkeys(c for target in config.targets for c in target.classes)),
             },
         },
@@ -227,6 +239,11 @@ def row_config(config: AblationConfig, row: Row, seed: int) -> dict[str, Any]:
 def folder_of(config: AblationConfig, row: Row, seed: int) -> Path:
     """Return where a row's state and result are."""
     return Path(config.output) / "rows" / row.key / f"seed{seed}"
+
+
+def scene_cache(config: AblationConfig) -> Path:
+    """Return where rendered and simulated scenes are kept."""
+    return Path(config.output) / "scenes"
 
 
 def _crop(config: AblationConfig, crop: bool) -> dict[str, Any]:

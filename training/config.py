@@ -24,6 +24,8 @@ class DataConfig:
         aside: Share of the labelled images set aside; every choice is made on these, never on val.
         procedural: Number of procedural scenes.
         procedural_share: Share of samples drawn from procedural scenes.
+        simulated: Number of simulated videos (`training.simulate`), of each of which a few frames are taken.
+        simulated_share: Share of samples drawn from them.
         cache: Folder in which rendered scenes are kept; empty: `procedural/` beside the output folder.
         class_weight: Exponent by which rare classes are drawn more often: 0 draws every object alike, 1
             every class alike.
@@ -37,6 +39,8 @@ class DataConfig:
     aside: float = 0.08
     procedural: int = 0
     procedural_share: float = 0.0
+    simulated: int = 0
+    simulated_share: float = 0.0
     cache: str = ""
     class_weight: float = 0.3
     workers: int = 1
@@ -47,13 +51,20 @@ class DataConfig:
         found += [f"data.sets: {s.path} does not exist" for s in self.sets if not Path(s.path).exists()]
         if self.pipeline not in ("objects", "frames"):
             found.append(f"data.pipeline is {self.pipeline!r}; use 'objects' or 'frames'")
-        if not self.coco and not self.sets and not self.procedural:
-            found.append("data has neither labelled images nor procedural scenes")
-        for name in ("aside", "procedural_share"):
+        if not self.coco and not self.sets and not self.procedural and not self.simulated:
+            found.append("data has neither labelled images nor procedural scenes nor simulated videos")
+        for name in ("aside", "procedural_share", "simulated_share"):
             if not 0 <= getattr(self, name) <= 1:
                 found.append(f"data.{name} is {getattr(self, name)}; it is a share, 0 to 1")
-        if self.procedural_share and not self.procedural:
-            found.append("data.procedural_share is set, but data.procedural is 0 scenes")
+        for name, what in (("procedural", "scenes"), ("simulated", "videos")):
+            if getattr(self, f"{name}_share") and not getattr(self, name):
+                found.append(f"data.{name}_share is set, but data.{name} is 0 {what}")
+        if (
+            max(self.procedural_share, self.simulated_share)
+            <= 1
+            < self.procedural_share + self.simulated_share
+        ):
+            found.append("data.procedural_share and data.simulated_share are more than 1 together")
         if self.workers < 0:
             found.append(f"data.workers is {self.workers}; it must be 0 or more")
         return found

@@ -113,15 +113,12 @@ class CropDataset(Dataset[Sample]):
     """Random crops of labelled scenes, each around one object, with a simulated box and a simulated click."""
 
     def __init__(
-        self, config: TrainConfig, labelled: Sequence[Scene], procedural: Sequence[Scene], length: int
+        self, config: TrainConfig, groups: Sequence[tuple[Sequence[Scene], float]], length: int
     ) -> None:
         self.config = config
         self.sources: list[tuple[Sequence[Scene], _Pool]] = []
         shares = []
-        for scenes, share in (
-            (labelled, 1 - config.data.procedural_share),
-            (procedural, config.data.procedural_share),
-        ):
+        for scenes, share in groups:
             if scenes and share > 0:
                 self.sources.append((scenes, _Pool.of(scenes, config.data.class_weight)))
                 shares.append(share)

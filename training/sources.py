@@ -15,6 +15,7 @@ from training.frames import FrameDataset
 from training.procedural import procedural_scenes
 from training.readers import open_dataset
 from training.scenes import DatasetError, Scene, read_coco, split_scenes
+from training.simulated import simulated_scenes
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +77,20 @@ def open_data(config: TrainConfig) -> TrainingData:
     kept, aside = (_filtered(part, data.classes) for part in split_scenes(labelled, data.aside, seed=0))
     cache = Path(data.cache) if data.cache else Path(config.output).parent / "procedural"
     procedural = procedural_scenes(data.procedural, config.seed, cache) if data.procedural else []
-    for what, scenes in (("labelled", kept), ("set aside", aside), ("procedural", procedural)):
+    simulated: list[Scene] = []
+    if data.simulated:
+        simulated = _filtered(simulated_scenes(data.simulated, 1000 * config.seed, cache), data.classes)
+    groups = [
+        ("labelled", kept, 1 - data.procedural_share - data.simulated_share),
+        ("procedural", procedural, data.procedural_share),
+        ("simulated", simulated, data.simulated_share),
+    ]
+    for what, scenes in (*((name, scenes) for name, scenes, _ in groups), ("set aside", aside)):
         log.info("%d scenes %s, %d objects", len(scenes), what, sum(len(s.objects) for s in scenes))
+    shares = [(scenes, share) for _, scenes, share in groups]
     if data.pipeline == "frames":
-        groups = [(kept, 1 - data.procedural_share), (procedural, data.procedural_share)]
         size = config.model.input_px
-        samples: Dataset[Sample] = FrameDataset(groups, config.frames, size, config.box_noise, config.seed)
+        samples: Dataset[Sample] = FrameDataset(shares, config.frames, size, config.box_noise, config.seed)
     else:
-        samples = CropDataset(config, kept, procedural, length=2**62)
-    return TrainingData(samples, len(kept) or len(procedural), aside)
+        samples = CropDataset(config, shares, length=2**62)
+    return TrainingData(samples, len(kept) or len(procedural) + len(simulated), aside)

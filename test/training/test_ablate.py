@@ -164,6 +164,6 @@ def test_objects_that_are_not_found_score_zero(config, tmp_path):
     torch.nn.init.zeros_(model.mask_decoder.hf_mlp.layers[-1].weight)
     torch.nn.init.zeros_(model.mask_decoder.hf_mlp.layers[-1].bias)
     save_checkpoint(model, tmp_path / "blind.safetensors")
-    scenes = val_scenes(ablation.targets[0])
+    scenes = val_scenes(ablation, ablation.targets[0])
     ious = measure(tmp_path / "blind.safetensors", CropPolicy(crop_px=64), "hq", scenes, "cpu")
     assert len(ious) == sum(len(s.objects) for s in scenes) and not np.any(ious)
