@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from ros_sam_core import __version__
 from ros_sam_core.engine.guard import Guard
 from ros_sam_core.engine.problems import problem_of
-from ros_sam_core.engine.routes import background, frames, prompts, system
+from ros_sam_core.engine.routes import background, everything, frames, prompts, system
 from ros_sam_core.engine.service import Service
 from ros_sam_core.errors import MethodRefused, PathUnknown, RequestInvalid, RosSamError
 
@@ -43,7 +43,7 @@ def create_app(service: Service, token: str, port: int) -> ASGIApp:
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
     app.state.service = service
-    for routes in (frames, prompts, background, system):
+    for routes in (frames, prompts, background, everything, system):
         app.include_router(routes.router, prefix="/v1")
     return Guard(app, token, service.settings.hosts(port), service.settings.limits)
 

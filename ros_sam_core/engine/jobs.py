@@ -25,7 +25,7 @@ class Job:
 
     Attributes:
         name: The client's name for it.
-        kind: "segment", "preview", "warm", "batch" or "reshape".
+        kind: "segment", "preview", "warm", "batch", "everything" or "reshape".
         ticket: Cancels its work.
         total: Units of work.
         done: Units that are finished.

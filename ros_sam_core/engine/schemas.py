@@ -14,6 +14,7 @@ from ros_sam_core.geo.crs import parse_crs
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.predict.everything.options import EverythingOptions
 
 LARGEST_PX = 2**31 - 1
 
@@ -141,6 +142,32 @@ class WarmRequest(Shape):
     max_crops: Annotated[int, Field(ge=1, le=1000)] = 64
 
 
+class SearchGiven(Shape):
+    """What counts as an object; lengths in metres, or in pixels where the frame has no CRS."""
+
+    points_per_side: Annotated[int, Field(ge=1, le=128)] | None = None
+    pred_iou: Annotated[float, Field(ge=0, lt=1)] = EverythingOptions.pred_iou
+    stability: Annotated[float, Field(ge=0, lt=1)] = EverythingOptions.stability
+    nms: Annotated[float, Field(gt=0, le=1)] = EverythingOptions.nms
+    nested: Annotated[float, Field(gt=0, le=1)] = EverythingOptions.nested
+    min_size: Annotated[float, Field(gt=0)] | None = None
+    max_size: Annotated[float, Field(gt=0)] | None = None
+
+    def options(self) -> EverythingOptions:
+        """Return the options."""
+        return EverythingOptions(**self.model_dump())
+
+
+class EverythingRequest(Wanted):
+    """A frame whose objects are to be found."""
+
+    frame: Handle
+    search: SearchGiven = SearchGiven()
+    area: Annotated[dict[str, Any], Field(description="A Polygon or MultiPolygon as GeoJSON.")] | None = None
+    area_crs: Crs | None = None
+    job: Name | None = None
+
+
 class CancelRequest(Shape):
     """What to cancel; null is everything."""
 
@@ -250,7 +277,7 @@ class JobTold(Shape):
     """How far a job is."""
 
     job: str
-    kind: Literal["segment", "preview", "warm", "batch", "reshape", "download"]
+    kind: Literal["segment", "preview", "warm", "batch", "reshape", "download", "everything"]
     state: Literal["waiting", "running", "done", "cancelled", "failed"]
     done: int
     total: int

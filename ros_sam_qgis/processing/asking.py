@@ -1,4 +1,4 @@
-"""The engine's side of segmenting a layer: the image is registered, prompts are asked, pixels are sent."""
+"""The engine's side of outlining on a layer: the image is registered, prompts are asked, pixels are sent."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ..sources.source import Window, grown
 CHUNK = 64
 """Prompts of one call where pixels have to be sent."""
 MARGIN_PX = 512
+UPLOAD_PX = 2048
+"""Side of the windows in which a whole image is sent."""
 UPLOADS = 200
 """Windows sent for one call, after which it is given up."""
 
@@ -30,8 +32,8 @@ class Request:
     class_name: str = ""
 
 
-class Asker:
-    """Asks an engine about one raster.
+class Registered:
+    """A raster that an engine knows.
 
     Args:
         engine: that answers.
@@ -45,6 +47,41 @@ class Asker:
     ) -> None:
         self._engine, self._source = engine, source
         self._question = {"frame": self._register(), "options": options, "model": model}
+
+    def _register(self) -> str:
+        """Register the image: by name, else by its grid, its pixels to be sent."""
+        for _ in range(3):
+            if self._source.uploads and self._source.needs_stretch:
+                self._source.set_stretch(percentiles(self._source.path, self._source.bands))
+            try:
+                answer = self._engine.post("/v1/frames", self._source.registration())
+            except EngineRefused as error:
+                if not self._source.refuse(error.failure.type):
+                    raise
+                continue
+            if self._source.accept(answer):
+                return str(answer["frame_id"])
+        raise _refusal(tr("The engine does not take this image."))
+
+    def _lines(self, path: str, question: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the lines of a stream, which must come to its end."""
+        for line in self._engine.stream(path, {**self._question, **question}):
+            if line.get("event") == "error":
+                raise EngineRefused(Failure.from_answer(200, line))
+            if line.get("event") == "end":
+                return
+            yield line
+        raise _refusal(tr("The engine ended before all objects were outlined."))
+
+    def _send(self, window: Window, margin_px: int = MARGIN_PX) -> None:
+        """Send the pixels of a window, and a margin."""
+        wider = grown(window, self._source.facts.grid, margin_px)
+        pixels = read_window(self._source.path, self._source.bands, wider)
+        self._engine.put(f"/v1/frames/{self._question['frame']}/pixels?{pixels.query()}", pixels.data)
+
+
+class Asker(Registered):
+    """Asks an engine about prompts on one raster."""
 
     def answers(self, requests: list[Request], crs: str | None) -> Iterator[tuple[Request, dict[str, Any]]]:
         """Yield each request with `{"segment": ...}` or `{"failure": ...}`, in order.
@@ -63,31 +100,10 @@ class Asker:
         for answer in answers:
             yield by_id[_id_of(answer)], answer
 
-    def _register(self) -> str:
-        """Register the image: by name, else by its grid, its pixels to be sent."""
-        for _ in range(3):
-            if self._source.uploads and self._source.needs_stretch:
-                self._source.set_stretch(percentiles(self._source.path, self._source.bands))
-            try:
-                answer = self._engine.post("/v1/frames", self._source.registration())
-            except EngineRefused as error:
-                if not self._source.refuse(error.failure.type):
-                    raise
-                continue
-            if self._source.accept(answer):
-                return str(answer["frame_id"])
-        raise _refusal(tr("The engine does not take this image."))
-
     def _streamed(self, bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for line in self._engine.stream("/v1/batch", {**self._question, "prompts": bodies}):
-            event = line.get("event")
-            if event in ("segment", "failure"):
-                yield {event: line[event]}
-            elif event == "error":
-                raise EngineRefused(Failure.from_answer(200, line))
-            elif event == "end":
-                return
-        raise _refusal(tr("The engine ended before all objects were outlined."))
+        for line in self._lines("/v1/batch", {"prompts": bodies}):
+            if line["event"] in ("segment", "failure"):
+                yield {line["event"]: line[line["event"]]}
 
     def _sending(self, bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(bodies), CHUNK):
@@ -108,10 +124,30 @@ class Asker:
             return found + [{"failure": one} for one in answer["failures"]]
         raise _refusal(tr("The engine asks for more pixels than it can hold."))
 
-    def _send(self, window: Window) -> None:
-        wider = grown(window, self._source.facts.grid, MARGIN_PX)
-        pixels = read_window(self._source.path, self._source.bands, wider)
-        self._engine.put(f"/v1/frames/{self._question['frame']}/pixels?{pixels.query()}", pixels.data)
+
+class Searcher(Registered):
+    """Has an engine search one raster for objects."""
+
+    def found(self, question: dict[str, Any]) -> Iterator[tuple[int, int, dict[str, Any] | None]]:
+        """Yield tiles done, tiles in all, and each object as it is found.
+
+        Pixels that the engine cannot read itself are sent first, all of them.
+
+        Args:
+            question: what is searched for, and where.
+
+        Raises:
+            EngineRefused: the engine failed, or its answer was cut off.
+            EngineCancelled: as the user wished.
+        """
+        grid = self._source.facts.grid
+        if self._source.uploads:
+            for top in range(0, grid.height, UPLOAD_PX):
+                for left in range(0, grid.width, UPLOAD_PX):
+                    size = min(UPLOAD_PX, grid.width - left), min(UPLOAD_PX, grid.height - top)
+                    self._send((left, top, *size), 0)
+        for line in self._lines("/v1/everything", question):
+            yield line["done"], line["total"], line.get("segment")
 
 
 def _refusal(text: str) -> EngineRefused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from .find_objects import FindObjects
 from .import_video import ImportVideo
 from .segment_boxes import SegmentByBoxes
 from .segment_points import SegmentByPoints
@@ -35,5 +36,5 @@ class RosSamProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Add the algorithms; QGIS calls this."""
-        for algorithm in (SegmentByBoxes, SegmentByPoints, ImportVideo):
+        for algorithm in (SegmentByBoxes, SegmentByPoints, FindObjects, ImportVideo):
             self.addAlgorithm(algorithm())

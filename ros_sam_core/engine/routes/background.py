@@ -116,20 +116,20 @@ async def _lines(request: SegmentRequest, http: Request, engine: Service, job: J
                     outlined = None
                     async for outlined in _units(request, prompts, engine, job):
                         if outlined is None:
-                            yield _line("wait", job)
+                            yield line("wait", job)
                     assert outlined is not None
                     crs = crs_text(crs_of(request.out_crs) if request.out_crs else outlined.origin.grid.crs)
                     for result in outlined.results:
                         job.done += 1
                         if isinstance(result, Segment):
-                            yield _line("segment", job, segment=segment_told(result, None))
+                            yield line("segment", job, segment=segment_told(result, None))
                         else:
                             failed += 1
-                            yield _line("failure", job, failure=failure_told(result))
-        yield _line("end", job, failed=failed, crs=crs)
+                            yield line("failure", job, failure=failure_told(result))
+        yield line("end", job, failed=failed, crs=crs)
     except Exception as error:  # noqa: BLE001 - the stream has begun: its last line is the only place left
         log_fault(error)
-        yield _line("error", job, error=problem_of(error).told["error"])
+        yield line("error", job, error=problem_of(error).told["error"])
 
 
 async def _units(
@@ -146,7 +146,8 @@ async def _units(
     yield waiting.result()
 
 
-def _line(event: str, job: Job, **more: Any) -> str:
+def line(event: str, job: Job, **more: Any) -> str:
+    """Return a line of a stream."""
     return json.dumps({"event": event, "done": job.done, "total": job.total, **more}) + "\n"
 
 

@@ -79,7 +79,7 @@ class Finder:
         self.sizes = Sizes.of(options, frame.grid)
         self.overlap = Overlap(options.nms, options.nested)
         self.levels = levels_of(options, config, frame.grid)
-        reach = math.ceil(self.sizes.longest * self.sizes.unit_px * LOOSE)
+        reach = math.ceil(min(self.sizes.longest * self.sizes.unit_px * LOOSE, max(frame.grid.size)))
         self.tiles = TileGrid.over(frame.grid, max(LEAST_TILE_PX, 2 * reach), 0)
 
     def scans(self, tile: Tile) -> Iterator[Scan]:

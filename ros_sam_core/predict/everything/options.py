@@ -130,8 +130,9 @@ def levels_of(options: EverythingOptions, config: ModelConfig, grid: Grid) -> li
         smallest: float = policy.crop_px
     else:
         smallest = max(ROOM * sizes.shortest * sizes.unit_px, policy.min_px, LEAST_CROP_PX)
-    sides = [smallest]
-    while sides[-1] < min(2 * sizes.longest * sizes.unit_px, 2 * max(grid.size)):
+    largest = 2 * max(grid.size)
+    sides = [min(smallest, largest)]
+    while sides[-1] < min(2 * sizes.longest * sizes.unit_px, largest):
         sides.append(sides[-1] * RATIO)
     return [_level(round(side), points, grid, OVERLAP) for side in sides]
 
@@ -139,5 +140,5 @@ def levels_of(options: EverythingOptions, config: ModelConfig, grid: Grid) -> li
 def _level(side: int, points: int, grid: Grid, overlap: float) -> Level:
     shared = 2 * round(side * overlap / 2)
     core = side - shared
-    across = max(1, round(points * core / side))
+    across = max(1, min(round(points * core / side), core))
     return Level(TileGrid.over(grid, side, shared), core / across)

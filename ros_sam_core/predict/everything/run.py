@@ -116,13 +116,15 @@ def merged(tiles: Iterable[TileFound], finder: Finder) -> Iterator[Found]:
     yield from merger.finish()
 
 
-def segments_of(found: Iterable[Found], origin: Origin, target: CRS | None) -> Iterator[Segment]:
-    """Yield objects as segments, numbered from 1.
+def segments_of(
+    found: Iterable[Found], origin: Origin, target: CRS | None, after: int = 0
+) -> Iterator[Segment]:
+    """Yield objects as segments, numbered from the one after a number.
 
     Raises:
         CrsTransformFailed: One cannot be brought to the target.
     """
-    for number, one in enumerate(found, start=1):
+    for number, one in enumerate(found, start=after + 1):
         place = origin.grid.pixel_to_map([one.point])[0].tolist()
         prompt = Prompt(str(number), points=((place[0], place[1]),))
         segment = to_segment(one.geometry, one.score, prompt, origin, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ OPERATIONS = [
     ("/v1/health", "get"),
     ("/v1/models", "get"),
 ]
-"""All but the download of a model, which would fetch gigabytes."""
+"""All but the download of a model, which would fetch gigabytes, and a search, which may take hours."""
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,8 @@ def test_no_request_makes_it_fail(
 
 def test_everything_that_is_served_is_tried(engine: RunningEngine) -> None:
     served = {(path, method) for path, item in engine.get("openapi.json")["paths"].items() for method in item}
-    assert served - set(OPERATIONS) == {("/v1/models/{name}/download", "post")}
+    own_test = {("/v1/models/{name}/download", "post"), ("/v1/everything", "post")}
+    assert served - set(OPERATIONS) == own_test
     assert engine.process.poll() is None
     assert engine.get("health")["model"]["state"] == "ready"
 
@@ -128,3 +130,36 @@ def test_no_coordinates_make_it_fail(
     place = {"frame": frame, "point": (prompts[0].get("points") or [(0, 0)])[0], "crs": out_crs}
     assert engine.client.post("/v1/preview", json={**place, "options": options}).status_code in (200, 422)
     assert engine.client.post("/v1/warm", json={**place, "max_crops": 1}).status_code in (202, 422)
+
+
+wild_search = st.fixed_dictionaries(
+    {"points_per_side": st.integers(-1, 4)},
+    optional={
+        "pred_iou": st.floats(-0.1, 1),
+        "min_size": st.floats(10, 1e300),
+        "max_size": st.floats(0, 1e300),
+        "nms": st.floats(0, 1),
+    },
+)
+wild_area = st.none() | st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["Polygon", "MultiPolygon", "Point", ""]),
+        "coordinates": st.lists(st.lists(wild_point, max_size=5), max_size=2) | st.none() | wild_point,
+    }
+)
+
+
+@settings(
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+@given(search=wild_search, area=wild_area, systems=st.tuples(systems, systems))
+def test_no_search_makes_it_fail(
+    engine: RunningEngine, raster: Path, search: Any, area: Any, systems: tuple[str | None, str | None]
+) -> None:
+    body = {"frame": engine.frame(raster), "search": search, "area": area}
+    body |= {"area_crs": systems[0], "out_crs": systems[1]}
+    answer = engine.client.post("/v1/everything", json=body)
+    assert answer.status_code in (200, 422), answer.text
+    if answer.status_code == 200:
+        last = json.loads(answer.text.splitlines()[-1])
+        assert last["event"] == "end" or last["error"]["type"] in ("AreaInvalid", "CrsTransformFailed"), last

@@ -16,9 +16,9 @@ from ros_sam_core.geo.length import length_of
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.predict.cache import CacheOptions
-from ros_sam_core.predict.everything import EverythingOptions, iter_everything
 from ros_sam_core.predict.everything.finder import Finder, Scan
-from ros_sam_core.predict.everything.options import Sizes, levels_of
+from ros_sam_core.predict.everything.options import EverythingOptions, Sizes, levels_of
+from ros_sam_core.predict.everything.run import iter_everything
 from ros_sam_core.predict.segmenter import Segmenter
 
 PLACES: Places = ((60, 80), (200, 60), (512, 80), (600, 90))
@@ -126,6 +126,8 @@ def test_crops_suit_the_sizes_that_are_looked_for(segmenter: Segmenter) -> None:
     assert sizes.shortest * sizes.unit_px == pytest.approx(40, rel=1e-3)
     levels = levels_of(EverythingOptions(min_size=20, max_size=60), config, grid)
     assert [level.tiles.tile_px for level in levels] == [160, 360]
+    absurd = levels_of(EverythingOptions(min_size=1e200, max_size=1e300), config, grid)
+    assert [level.tiles.tile_px for level in absurd] == [10_000]
     assert Sizes.of(EverythingOptions(max_size=6), grid).shortest == pytest.approx(0.6)
     assert Sizes.of(EverythingOptions(min_size=500), grid).longest == pytest.approx(5000)
 
