@@ -24,6 +24,10 @@
       <translation>地址</translation>
     </message>
     <message>
+      <source>Area</source>
+      <translation>区域</translation>
+    </message>
+    <message>
       <source>Bands and stretch of {layer}</source>
       <translation>{layer} 的波段和拉伸</translation>
     </message>
@@ -212,6 +216,30 @@
       <translation>填充孔洞</translation>
     </message>
     <message>
+      <source>Find all objects</source>
+      <translation>查找所有目标</translation>
+    </message>
+    <message>
+      <source>Finds and outlines the objects of an image, with no prompts, of any class.
+
+Area: polygons in any CRS; only objects in them are found. Without it the whole image is searched, which takes a while: half a minute a million pixels on two processor cores.
+
+Shortest and longest length: of the objects looked for, in metres (pixels where the image has no CRS); 0 is 24 and 240 pixels. They decide how long it takes: half the shortest length takes four times as long.
+
+Least score: outlines that the model expects to be worse are left out; lower it to find more, raise it to find fewer and surer ones.
+
+The result has a polygon for each object, in the CRS of the image, with its expected IoU (score), area and perimeter on the ground, and where it comes from.</source>
+      <translation>在没有提示的情况下查找并提取影像中的目标，不区分类别。
+
+区域：任意坐标参照系的多边形；只查找其中的目标。不指定时搜索整幅影像，耗时较长：在两个处理器核心上，每一百万像素约半分钟。
+
+最小和最大长度：要查找的目标的长度，单位为米（影像没有坐标参照系时为像素）；0 表示 24 和 240 像素。它们决定耗时：最小长度减半，耗时为四倍。
+
+最低评分：模型预计质量更差的轮廓会被舍弃；降低它可找到更多目标，提高它则更少但更可靠。
+
+结果中，每个目标对应一个多边形，采用影像的坐标参照系，并带有预计 IoU（score）、地面面积和周长以及来源。</translation>
+    </message>
+    <message>
       <source>First frame taken at (UTC)</source>
       <translation>第一帧的时间（UTC）</translation>
     </message>
@@ -296,12 +324,24 @@
       <translation>本工程中的图层组</translation>
     </message>
     <message>
+      <source>Least score</source>
+      <translation>最低评分</translation>
+    </message>
+    <message>
+      <source>Least stability</source>
+      <translation>最低稳定性</translation>
+    </message>
+    <message>
       <source>Licence</source>
       <translation>许可</translation>
     </message>
     <message>
       <source>Load as temporal layers</source>
       <translation>作为时态图层加载</translation>
+    </message>
+    <message>
+      <source>Longest length (m)</source>
+      <translation>最大长度（米）</translation>
     </message>
     <message>
       <source>Make the environment</source>
@@ -350,6 +390,10 @@
     <message>
       <source>Number of frames</source>
       <translation>帧数</translation>
+    </message>
+    <message>
+      <source>Number of objects</source>
+      <translation>目标数</translation>
     </message>
     <message>
       <source>Object {id} is no longer in {layer}.</source>
@@ -444,12 +488,20 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>输出</translation>
     </message>
     <message>
+      <source>Overlap of outlines of one object (IoU)</source>
+      <translation>同一目标轮廓的重叠度（IoU）</translation>
+    </message>
+    <message>
       <source>Percentiles (2-98), none, or the values that become black and white, min,max</source>
       <translation>百分位数（2-98）、none（不拉伸），或对应黑色和白色的值 min,max</translation>
     </message>
     <message>
       <source>Points</source>
       <translation>点</translation>
+    </message>
+    <message>
+      <source>Points along the side of a crop (0: as the model likes)</source>
+      <translation>裁剪块每边的点数（0：由模型决定）</translation>
     </message>
     <message>
       <source>Previous frame (key , on the map)</source>
@@ -560,6 +612,14 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>形状</translation>
     </message>
     <message>
+      <source>Share that nested outlines cover (1: keep)</source>
+      <translation>嵌套轮廓的覆盖比例（1：保留）</translation>
+    </message>
+    <message>
+      <source>Shortest length (m)</source>
+      <translation>最小长度（米）</translation>
+    </message>
+    <message>
       <source>Simplify (px)</source>
       <translation>简化（像素）</translation>
     </message>
@@ -664,6 +724,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>提示图层没有要素。</translation>
     </message>
     <message>
+      <source>The layer of the area has no polygon.</source>
+      <translation>区域图层没有多边形。</translation>
+    </message>
+    <message>
       <source>The layer takes single polygons only.</source>
       <translation>该图层只接受单部件多边形。</translation>
     </message>
@@ -686,6 +750,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>The prompts of this object cannot be read: {why}</source>
       <translation>无法读取此目标的提示：{why}</translation>
+    </message>
+    <message>
+      <source>The shortest length {shortest} must be less than the longest, {longest}.</source>
+      <translation>最小长度 {shortest} 必须小于最大长度 {longest}。</translation>
     </message>
     <message>
       <source>The video has {count} frames.</source>
@@ -806,6 +874,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{count} kept, waiting for their outline.</source>
       <translation>已保留 {count} 个，正在等待轮廓。</translation>
+    </message>
+    <message>
+      <source>{count} objects were found.</source>
+      <translation>找到 {count} 个目标。</translation>
     </message>
     <message>
       <source>{folder} cannot be written to: {why}</source>

@@ -24,7 +24,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.processing.provider import RosSamProvider
-from ros_sam_qgis.processing.segment import Styler
+from ros_sam_qgis.processing.raster import Styler
 from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.sources.file_source import FileSource
 from ros_sam_qgis.video.stepping import frames_of
