@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from sam_models import sams_encoder
@@ -13,6 +15,7 @@ from ros_sam_core.model.attention import Attention, from_windows, to_windows
 from ros_sam_core.model.config import sam_config
 from ros_sam_core.model.image_encoder import VIT_SIZES, Block, SamEncoder, VitSize, build_sam_encoder
 from ros_sam_core.model.layouts import split_qkv
+from ros_sam_core.model.ros_sam import RosSam
 from ros_sam_core.model.sam_modules import ImageEncoderViT
 
 SMALL = VitSize(width=48, heads=3, global_blocks=(1, 3))
@@ -32,10 +35,12 @@ def images() -> Tensor:
     return torch.randn(2, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(params=[attention.BIAS_BYTES_CPU, 1], ids=["one-step", "query-by-query"])
+@pytest.fixture(params=[attention.BIAS_BYTES_CPU, 1], ids=["one-step", "piece-by-piece"])
 def bias_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """One step for all queries, and one step a query: 2 * 3 * 324 * 4 bytes are more than one."""
+    """All queries in one step; or one a step with gradients, and 64 of one head a step without."""
     monkeypatch.setattr(attention, "BIAS_BYTES_CPU", request.param)
+    if request.param == 1:
+        monkeypatch.setattr(attention, "BLOCK_BYTES", 1)
     return request.param
 
 
@@ -150,3 +155,16 @@ def test_plain_block_attends_to_all_tokens() -> None:
 def test_relative_positions_need_a_size() -> None:
     with pytest.raises(InvalidParameter, match="input_size"):
         Attention(32, 4, use_rel_pos=True)
+
+
+def test_an_encoder_in_bfloat16_gives_float32_embeddings_that_are_near(images: Tensor) -> None:
+    torch.manual_seed(3)
+    model = RosSam(sam_config("vit_b"))
+    model.image_encoder = SamEncoder(SMALL, SIDE_PX).eval()
+    model.config = replace(model.config, input_px=SIDE_PX)
+    with torch.inference_mode():
+        exact = model.encode(images)
+        near = model.use_encoder_dtype(torch.bfloat16).encode(images)
+    assert next(model.image_encoder.parameters()).dtype == torch.bfloat16
+    assert {near.final.dtype, near.early[0].dtype} == {torch.float32}
+    torch.testing.assert_close(near.final, exact.final, atol=0.1, rtol=0.05)
