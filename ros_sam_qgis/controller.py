@@ -106,6 +106,7 @@ class Controller(QObject):
         self.session.kept.connect(self.keeper.keep)
         self.session.failed.connect(self._on_failure)
         self.keeper.changed.connect(self._show_steps)
+        self.keeper.written.connect(self._on_written)
         self.keeper.added.connect(self.player.show_objects)
         self.files.opened.connect(self._on_frame)
         self.player.frame_changed.connect(self._on_frame)
@@ -278,6 +279,10 @@ class Controller(QObject):
     def _on_failure(self, failure: Failure, object_id: str) -> None:
         log(f"{object_id}: {failure.type}: {failure.message}", Qgis.MessageLevel.Warning)
         self._warn(failure.message)
+
+    def _on_written(self, layer: QgsVectorLayer) -> None:
+        self.dock.object_box.count(layer.featureCount(), layer.name())
+        self._show()
 
     def _on_reachable(self) -> None:
         if self.layer is not None and self.session.current is None:

@@ -163,14 +163,17 @@ class SegmentDock(QgsDockWidget):
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.layer.setAllowEmptyLayer(True)
+        self.layer.setToolTip(tr("Image with the objects: any raster layer"))
         self.layer.layerChanged.connect(lambda layer: self.layer_chosen.emit(layer))
         self.model = QComboBox()
         self.model.textActivated.connect(self.model_chosen)
+        self.model.setToolTip(tr("Model that outlines; the settings offer more"))
         self.output = QgsMapLayerComboBox()
         self.output.setFilters(
             QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.WritableLayer
         )
         self.output.setAllowEmptyLayer(True, tr("GeoPackage beside the project"))
+        self.output.setToolTip(tr("Where kept objects are written, each at once"))
         self.output.layerChanged.connect(lambda layer: self.output_chosen.emit(layer))
         self.class_name = QComboBox()
         self.class_name.setEditable(True)

@@ -27,6 +27,7 @@ class ObjectBox(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._count = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.facts = QLabel()
@@ -51,16 +52,25 @@ class ObjectBox(QWidget):
         column.addLayout(row)
 
     def show_object(self, at_hand: ObjectAtHand | None, leaving: int = 0) -> None:
-        """Show what is known of the object at hand, and how many kept ones wait for their outline."""
+        """Show what is known of the object at hand, and how many kept ones wait for their outline.
+
+        While nothing waits, the line below tells how many objects are in the file.
+        """
         nothing = at_hand is None or at_hand.prompts.is_empty
         texts = [_facts_of(at_hand)]
         if leaving:
             texts.append(tr("{count} kept, waiting for their outline.").format(count=leaving))
         if at_hand is not None and at_hand.corrects is not None:
             texts.append(tr("Correcting a kept object."))
+        if len(texts) == 1 and self._count:
+            texts.append(self._count)
         self.facts.setText("\n".join(texts))
         self.keep.setEnabled(not nothing and (at_hand.is_pending or at_hand.outline is not None))
         self.clear.setEnabled(not nothing)
+
+    def count(self, objects: int, layer: str) -> None:
+        """Remember how many objects a layer has, to be shown from now on."""
+        self._count = tr("{count} objects in {layer}.").format(count=objects, layer=layer)
 
     def show_steps(self, can_undo: bool, can_redo: bool) -> None:
         """Show what undo and redo would find."""

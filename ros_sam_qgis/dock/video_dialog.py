@@ -23,6 +23,7 @@ from qgis.PyQt.QtWidgets import (
 from ..i18n import tr
 
 FOLDER, FILE, GROUP = range(3)
+WIDTH = 560
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class VideoDialog(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Open a satellite video"))
-        self.setMinimumWidth(460)
         form = QFormLayout(self)
         self.kind = QComboBox()
+        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.kind.addItems(
             [tr("Folder of images"), tr("File: many pages, or a video"), tr("Layer group of this project")]
         )
@@ -84,12 +85,24 @@ class VideoDialog(QDialog):
         hint = QLabel(tr("Times in the files' names, such as 20240501T100000, are used if there are any."))
         hint.setWordWrap(True)
         form.addRow(hint)
-        buttons = QDialogButtonBox(
+        self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        form.addRow(buttons)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        form.addRow(self.buttons)
+        self.kind.currentIndexChanged.connect(self._check)
+        for widget in (self.folder, self.file):
+            widget.fileChanged.connect(self._check)
+        self.setMinimumWidth(WIDTH)
+        self._check()
+
+    def _check(self) -> None:
+        """Let nobody open nothing, and ask for the georeference of a video file only."""
+        kind = self.kind.currentIndex()
+        given = (self.folder.filePath(), self.file.filePath(), self.group.currentText())[kind]
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(bool(given.strip()))
+        self.reference.setEnabled(kind == FILE)
 
     def wish(self) -> VideoWish:
         """Return what the widgets say."""

@@ -292,6 +292,10 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>影像</translation>
     </message>
     <message>
+      <source>Image with the objects: any raster layer</source>
+      <translation>含有目标的影像：任意栅格图层</translation>
+    </message>
+    <message>
       <source>Import a satellite video as frames</source>
       <translation>将卫星视频导入为逐帧影像</translation>
     </message>
@@ -358,6 +362,10 @@ The result has a polygon for each object, in the CRS of the image, with its expe
     <message>
       <source>Model loading…</source>
       <translation>模型加载中…</translation>
+    </message>
+    <message>
+      <source>Model that outlines; the settings offer more</source>
+      <translation>用于勾画轮廓的模型；更多模型见设置</translation>
     </message>
     <message>
       <source>Model weights</source>
@@ -808,6 +816,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>权重</translation>
     </message>
     <message>
+      <source>Where kept objects are written, each at once</source>
+      <translation>保留的目标写入何处，每个目标立即写入</translation>
+    </message>
+    <message>
       <source>Writes the frames of a satellite video as GeoTIFFs that carry their time, and loads them as a group of temporal layers that the Temporal Controller plays, all with the same contrast.
 
 Give a folder of images, or a file: a raster of many pages, or a video (needs ffmpeg).
@@ -874,6 +886,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{count} kept, waiting for their outline.</source>
       <translation>已保留 {count} 个，正在等待轮廓。</translation>
+    </message>
+    <message>
+      <source>{count} objects in {layer}.</source>
+      <translation>{layer} 中有 {count} 个目标。</translation>
     </message>
     <message>
       <source>{count} objects were found.</source>

@@ -50,13 +50,13 @@ class Keeper(QObject):
     """Writes kept objects.
 
     Signals:
-        written: a file has a new object, or has lost one.
+        written: a layer has a new object, or has lost one; the layer.
         failed: what could not be done, for the user; nothing is lost.
         added: a layer of the plugin's that is new in the project, to be styled.
         changed: undo, redo or what waits to be written is other than before.
     """
 
-    written = pyqtSignal()
+    written = pyqtSignal(object)
     failed = pyqtSignal(str)
     added = pyqtSignal(object)
     changed = pyqtSignal()
@@ -94,7 +94,7 @@ class Keeper(QObject):
                 failure = str(error)
                 continue
             self.waiting.remove(kept)
-            self.written.emit()
+            self._tell(self.steps.undoable)
         if failure:
             self.failed.emit(failure)
         self.changed.emit()
@@ -159,6 +159,10 @@ class Keeper(QObject):
         except StoreError as error:
             self.failed.emit(str(error))
         else:
-            self.written.emit()
+            self._tell(step)
         self.changed.emit()
         return True
+
+    def _tell(self, step: Step | None) -> None:
+        if isinstance(step, (KeepStep, CorrectStep)):
+            self.written.emit(reopen(step.key).layer)
