@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class CocoFile:
         self._annotations: list[dict[str, Any]] = []
         self._categories: dict[str, int] = {}
         self._videos: dict[str, int] = {}
+        self._taken: set[int] = set()
+        self._next = 1
 
     def add_image(
         self, name: str, shape: tuple[int, int], video: str = "", frame: int = -1, time: str | None = None
@@ -52,13 +55,16 @@ class CocoFile:
         return int(image["id"])
 
     def add(self, image: int, class_name: str, annotation: dict[str, Any]) -> None:
-        """Add an annotation of an image; it gets a number where it has none, or a negative one."""
+        """Add an annotation of an image; it gets a number where its own is negative, or taken."""
         category = self._categories.setdefault(class_name, len(self._categories) + 1)
         number = annotation.get("id", -1)
+        if number < 0 or number in self._taken:
+            self._next = number = next(i for i in count(self._next) if i not in self._taken)
+        self._taken.add(number)
         self._annotations.append(
             annotation
             | {
-                "id": number if number >= 0 else len(self._annotations) + 1,
+                "id": number,
                 "image_id": image,
                 "category_id": category,
             }

@@ -109,7 +109,8 @@ def distort(image: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
     if rng.random() < 0.2:
         image = image.mean(0, keepdim=True).expand(3, -1, -1)
     if rng.random() < 0.8:
-        mean = float(image.mean())
+        # NumPy sums in one order; torch in one that depends on its threads, which differ in a worker.
+        mean = float(image.numpy().mean(dtype=np.float64))
         contrast = math.exp(rng.uniform(-0.5, 0.4) * s)
         gain = torch.tensor(np.exp(rng.uniform(-0.15, 0.15, 3) * s), dtype=torch.float32).reshape(3, 1, 1)
         image = (image - mean) * contrast * gain + mean * gain + rng.uniform(-40, 40) * s

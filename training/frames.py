@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from ros_sam_core.errors import ConfigInvalid
 from training.crops import distort, sample_affine
 from training.datasets import Sample
-from training.prompts import jitter_box, mask_box
+from training.prompts import inner_click, jitter_box, mask_box
 from training.scenes import DatasetError, Scene, SceneObject
 
 
@@ -39,6 +39,9 @@ class FrameJitter:
         pad: Grey level beyond the frame.
         most_objects: Objects of a crop that are prompted at most; of more, a random choice.
         least_px: Objects of which fewer pixels of the input are left are not prompted.
+        click_share: Share of objects that are prompted by a click in place of a box; the paper has boxes.
+        click_noise: How far a click moves from a place inside the object, share of the box's width and
+            height; it may then lie beside the object.
     """
 
     scale: tuple[float, float] = (0.1, 4.0)
@@ -50,15 +53,21 @@ class FrameJitter:
     pad: int = 144
     most_objects: int = 64
     least_px: int = 12
+    click_share: float = 0.0
+    click_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigInvalid(f"scale is {self.scale}; give two factors, the smaller first, more than 0")
-        for name in ("object_share", "any_angle", "flip"):
+        for name in ("object_share", "any_angle", "flip", "click_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigInvalid(f"{name} is {getattr(self, name)}; it is a share, 0 to 1")
         if not 0 <= self.pad <= 255:
             raise ConfigInvalid(f"pad is {self.pad}; it is a grey level, 0 to 255")
+        if self.photometric < 0 or self.click_noise < 0:
+            raise ConfigInvalid(
+                f"photometric is {self.photometric}, click_noise {self.click_noise}; both must be 0 or more"
+            )
         if self.most_objects < 1 or self.least_px < 1:
             raise ConfigInvalid("most_objects and least_px must be 1 or more")
 
@@ -123,7 +132,9 @@ def sample_frame(
 
 
 class FrameDataset(Dataset[Sample]):
-    """Crops of labelled frames in an endless order of epochs, all their objects prompted by boxes.
+    """Crops of labelled frames in an endless order of epochs, all their objects prompted, by boxes or clicks.
+
+    Samples have points [N, 0, 2], or [N, 1, 2] where some objects are prompted by clicks.
 
     Args:
         groups: Scenes, and the share of samples drawn from them.
@@ -156,18 +167,36 @@ class FrameDataset(Dataset[Sample]):
         scenes = self.groups[int(rng.choice(len(self.groups), p=self.shares))][0]
         scene = scenes[_shuffled(index, len(scenes), self.seed)]
         image, masks = sample_frame(scene, rng, self.jitter, self.size)
-        boxes = [jitter_box(mask_box((m > 0.5).numpy()), self.box_noise * rng.random(), rng) for m in masks]
+        solid = [(m > 0.5).numpy() for m in masks]
+        boxes = [jitter_box(mask_box(m), self.box_noise * rng.random(), rng) for m in solid]
         count = len(masks)
+        prompts = torch.from_numpy(np.array(boxes).reshape(count, 4)).float()
+        points, labels = self._clicks(solid, prompts, rng)
         targets = torch.stack(masks) if masks else torch.zeros(0, self.size, self.size)
         return Sample(
             image=image.round().clamp(0, 255).byte(),
             targets=(targets * 255).round().byte(),
-            boxes=torch.from_numpy(np.array(boxes).reshape(count, 4)).float(),
-            points=torch.zeros(count, 0, 2),
-            labels=torch.zeros(count, 0, dtype=torch.long),
+            boxes=prompts,
+            points=points,
+            labels=labels,
             index=index,
             name=scene.name,
         )
+
+    def _clicks(
+        self, masks: Sequence[NDArray[np.bool_]], boxes: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Give some objects a click in place of their box, which becomes NaN; returns points and labels."""
+        if not self.jitter.click_share:
+            return torch.zeros(len(masks), 0, 2), torch.zeros(len(masks), 0, dtype=torch.long)
+        points, labels = torch.zeros(len(masks), 1, 2), torch.full((len(masks), 1), -1)
+        for i, mask in enumerate(masks):
+            if rng.random() < self.jitter.click_share:
+                xmin, ymin, xmax, ymax = mask_box(mask)
+                noise = self.jitter.click_noise * rng.uniform(-1, 1, 2) * [xmax - xmin, ymax - ymin]
+                click = (inner_click(mask, rng) + noise).clip(0, self.size)
+                points[i, 0], labels[i, 0], boxes[i] = torch.from_numpy(click), 1, torch.nan
+        return points, labels
 
 
 def _shuffled(index: int, count: int, seed: int) -> int:

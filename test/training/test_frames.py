@@ -78,7 +78,54 @@ def test_of_many_objects_some_are_prompted():
     assert len(sample_frame(scene_of(), np.random.default_rng(0), jitter, 128)[1]) == 1
 
 
-@pytest.mark.parametrize("field", [{"scale": (2.0, 1.0)}, {"pad": 300}, {"flip": 2.0}, {"most_objects": 0}])
+def test_clicks_take_the_place_of_some_boxes():
+    jitter = FrameJitter(scale=(0.5, 1.5), object_share=1.0, click_share=0.5)
+    data = FrameDataset([([scene_of()], 1.0)], jitter, 96, 0.1, seed=0)
+    kinds = set()
+    for sample in (data[i] for i in range(12)):
+        assert sample.points.shape == (len(sample.targets), 1, 2)
+        for box, point, label, target in zip(
+            sample.boxes, sample.points[:, 0], sample.labels[:, 0], sample.targets, strict=True
+        ):
+            clicked = int(label) == 1
+            kinds.add(clicked)
+            assert bool(box.isnan().all()) == clicked and int(label) in (1, -1)
+            if clicked:
+                assert target[int(point[1]), int(point[0])] > 127
+    assert kinds == {True, False}
+
+
+def test_noisy_clicks_move_by_a_share_of_the_box():
+    plain, moved = (
+        FrameDataset(
+            [([scene_of()], 1.0)],
+            FrameJitter(scale=(1.0, 1.0), object_share=1.0, click_share=1.0, click_noise=noise),
+            128,
+            0.0,
+            seed=0,
+        )
+        for noise in (0.0, 0.3)
+    )
+    away = []
+    for i in range(10):
+        for a, b, target in zip(plain[i].points, moved[i].points, plain[i].targets, strict=True):
+            xmin, ymin, xmax, ymax = mask_box(target.numpy() > 127)
+            away.append(((b - a)[0].abs() / torch.tensor([xmax - xmin, ymax - ymin])).tolist())
+    first = np.array(away[:1])  # later clicks of a sample follow other random numbers
+    assert len(away) > 5 and (first <= 0.3 + 1e-6).all() and first.any()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"scale": (2.0, 1.0)},
+        {"pad": 300},
+        {"flip": 2.0},
+        {"most_objects": 0},
+        {"click_share": 2.0},
+        {"click_noise": -1.0},
+    ],
+)
 def test_a_jitter_out_of_range_is_named(field):
     with pytest.raises(ConfigInvalid, match=next(iter(field))):
         FrameJitter(**field)

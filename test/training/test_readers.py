@@ -34,7 +34,7 @@ def scenes():
 
 def facts(scene):
     """Return what a sample is made of, whatever its layout."""
-    return {(o.id, o.class_name, o.box, o.x0, o.y0, o.track, o.mask.tobytes()) for o in scene.objects}
+    return {(o.class_name, o.box, o.x0, o.y0, o.track, o.mask.tobytes()) for o in scene.objects}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
