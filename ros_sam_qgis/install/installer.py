@@ -19,7 +19,7 @@ from .proxy import proxy_environment
 
 MADE, READY = "made", "ready.json"
 """Files in an environment: it has pip; it has everything."""
-ROOM_MB = {Variant.CPU: 2500, Variant.CUDA: 9000}
+ROOM_MB = {Variant.ONNX: 1200, Variant.CPU: 2500, Variant.CUDA: 9000}
 """Free space that the environment and pip's downloads need."""
 SAYS_WHAT = re.compile(r"^\s*(Collecting|Downloading|Installing collected packages:?|Using cached)\s*(.*)")
 
@@ -64,7 +64,7 @@ class Installer(QObject):
 
         Args:
             base: interpreter that makes the environment.
-            variant: which PyTorch.
+            variant: what computes.
             clear: throw away what is there.
             wheel: of the engine; by default the one that came with the plugin.
 

@@ -19,6 +19,13 @@ TORCH = "2.13.0"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
 WHEELS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "wheel")
+WITHOUT_ENSUREPIP = (
+    "import subprocess, sys, venv; folder, python = sys.argv[1:]; "
+    "venv.EnvBuilder(clear=True).create(folder); "
+    "sys.exit(subprocess.call([sys.executable, '-I', '-m', 'pip', '--disable-pip-version-check', "
+    "'--no-input', '--python', python, 'install', 'pip']))"
+)
+"""Debian's Python may lack ensurepip (python3-venv) and have pip (python3-pip), which serves as well."""
 NEWER = ("python3.13", "python3.12", "python3.11", "python3", "python")
 
 
@@ -35,10 +42,16 @@ class NoWheel(InstallError, LookupError):
 
 
 class Variant(Enum):
-    """Which PyTorch."""
+    """What computes: ONNX Runtime alone, which the small models need, or PyTorch besides."""
 
-    CPU = "cpu"
-    CUDA = "cuda"
+    ONNX = "onnx"
+    CPU = "torch-cpu"
+    CUDA = "torch-cuda"
+
+    @property
+    def has_torch(self) -> bool:
+        """Whether PyTorch is installed."""
+        return self is not Variant.ONNX
 
 
 @dataclass(frozen=True)
@@ -70,8 +83,21 @@ def find_wheel(folder: str = WHEELS) -> str:
     return wheels[-1]
 
 
-def find_pythons() -> list[str]:
-    """Return interpreters that are new enough, QGIS's own first.
+@dataclass(frozen=True)
+class Pythons:
+    """What was found.
+
+    Attributes:
+        usable: interpreters that can make the environment, QGIS's own first.
+        hint: what to do where there is none.
+    """
+
+    usable: list[str]
+    hint: str = ""
+
+
+def find_pythons() -> Pythons:
+    """Look for interpreters that are new enough and can make an environment, QGIS's own first.
 
     QGIS on Windows and macOS is no interpreter itself; its Python stands beside it.
     """
@@ -88,16 +114,42 @@ def find_pythons() -> list[str]:
         home = os.path.expandvars(r"%LOCALAPPDATA%\Programs\Python")
         candidates += sorted(glob.glob(os.path.join(home, "Python3*", "python.exe")))
     found: dict[str, str] = {}
+    seen: dict[str, Interpreter | None] = {}
     for path in candidates:
         real = os.path.realpath(path)
-        if real not in found and is_new_enough(path):
-            found[real] = path
-    return list(found.values())
+        if real not in seen:
+            seen[real] = inspect(path)
+            if is_usable(seen[real]):
+                found[real] = path
+    return Pythons(list(found.values()), "" if found else _hint([one for one in seen.values() if one]))
 
 
-def is_new_enough(python: str) -> bool:
-    """Say whether an interpreter runs and is of a version that the engine supports."""
-    code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
+@dataclass(frozen=True)
+class Interpreter:
+    """What an interpreter says of itself.
+
+    Attributes:
+        path: of the program.
+        version: major and minor.
+        modules: which of `venv`, `ensurepip` and `pip` it has.
+    """
+
+    path: str
+    version: tuple[int, int]
+    modules: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """The version as text."""
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+def inspect(python: str) -> Interpreter | None:
+    """Ask an interpreter for its version and modules; None where it does not run."""
+    code = (
+        "import sys, importlib.util as u; print(*sys.version_info[:2], "
+        "*[m for m in ('venv', 'ensurepip', 'pip') if u.find_spec(m)])"
+    )
     try:
         told = subprocess.run(
             [python, "-I", "-c", code],
@@ -108,9 +160,33 @@ def is_new_enough(python: str) -> bool:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
-        return False
-    version = re.fullmatch(r"(\d+)\.(\d+)", told.stdout.strip())
-    return version is not None and (int(version[1]), int(version[2])) >= OLDEST
+        return None
+    words = re.fullmatch(r"(\d+) (\d+)((?: \w+)*)", told.stdout.strip())
+    if told.returncode or words is None:
+        return None
+    return Interpreter(python, (int(words[1]), int(words[2])), frozenset(words[3].split()))
+
+
+def is_usable(one: Interpreter | None) -> bool:
+    """Say whether an interpreter can make the environment; pip alone can bring what ensurepip would."""
+    return one is not None and one.version >= OLDEST and "venv" in one.modules and len(one.modules) > 1
+
+
+def is_new_enough(python: str) -> bool:
+    """Say whether an interpreter runs and can make the environment."""
+    return is_usable(inspect(python))
+
+
+def _hint(seen: list[Interpreter]) -> str:
+    """Say what to install, from the interpreters that could not be used."""
+    for one in seen:
+        if one.version >= OLDEST:
+            text = tr("{python} can make no environment: install python{version}-venv, then try again.")
+            return text.format(python=one.path, version=one.name)
+    newest = max(seen, key=lambda one: one.version, default=None)
+    text = tr("No Python 3.11 or later was found{but}. Install one (python.org), or name it above.")
+    but = tr(", only {version}").format(version=newest.name) if newest else ""
+    return text.format(but=but)
 
 
 def plan(base: str, folder: str, python: str, wheel: str, variant: Variant, clear: bool) -> list[Step]:
@@ -121,17 +197,25 @@ def plan(base: str, folder: str, python: str, wheel: str, variant: Variant, clea
         folder: of the environment.
         python: its interpreter, once it is made.
         wheel: of the engine.
-        variant: which PyTorch.
+        variant: what computes.
         clear: begin afresh.
     """
     pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
     make = [base, "-I", "-m", "venv", *(["--clear"] if clear else []), folder]
-    check = [python, "-I", "-m", "ros_sam_core.engine", "--help"]
-    torch, *others = torch_requirements(variant)
+    check = [python, "-I", "-m", "ros_sam_core.engine", "--version"]
+    steps = [
+        Step(tr("Make the environment"), make, 5, [[base, "-I", "-c", WITHOUT_ENSUREPIP, folder, python]])
+    ]
+    if variant.has_torch:
+        torch, *others = torch_requirements(variant)
+        steps.append(Step(tr("Install PyTorch"), [*pip, *torch], 50, [[*pip, *other] for other in others]))
+    extras = "engine,torch" if variant.has_torch else "engine"
+    # The wheel of a repaired or renewed plugin may have the version of the one that is there.
+    renew = [*pip, "--force-reinstall", "--no-deps", wheel]
     return [
-        Step(tr("Make the environment"), make, 5),
-        Step(tr("Install PyTorch"), [*pip, *torch], 60, [[*pip, *other] for other in others]),
-        Step(tr("Install the engine"), [*pip, f"{wheel}[engine]"], 30),
+        *steps,
+        Step(tr("Install the engine"), [*pip, f"{wheel}[{extras}]"], 35 if variant.has_torch else 85),
+        Step(tr("Renew the engine"), renew, 5),
         Step(tr("Try the engine"), check, 5),
     ]
 
@@ -139,9 +223,10 @@ def plan(base: str, folder: str, python: str, wheel: str, variant: Variant, clea
 def torch_requirements(variant: Variant) -> list[list[str]]:
     """Return what pip installs for PyTorch: the first that works."""
     if variant is Variant.CUDA:
-        if sys.platform == "win32":
-            return [["--index-url", CUDA_INDEX, f"torch=={TORCH}"], [f"torch=={TORCH}"]]
-        return [[f"torch=={TORCH}"]]
+        # The exact name of the build replaces another that is there.
+        first = ["--extra-index-url", CUDA_INDEX, f"torch=={TORCH}+cu126"]
+        own = [["--force-reinstall", f"torch=={TORCH}"]] if sys.platform.startswith("linux") else []
+        return [first, *own]  # on Linux the registry's own build is one for CUDA, too
     if sys.platform.startswith("linux"):
         # The exact name of the CPU build can never bring gigabytes of CUDA.
         return [["--extra-index-url", CPU_INDEX, f"torch=={TORCH}+cpu"], [f"torch=={TORCH}+cpu"]]

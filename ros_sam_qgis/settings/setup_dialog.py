@@ -1,4 +1,4 @@
-"""Sets the engine up with one click: which Python, CPU or CUDA, progress, log, cancel."""
+"""Sets the engine up with one click: which Python, with or without PyTorch, progress, log, cancel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QProgressBar,
@@ -23,9 +22,10 @@ from qgis.PyQt.QtWidgets import (
 from ..background import run_in_background
 from ..i18n import tr
 from ..install.installer import Installer
-from ..install.plan import InstallError, Variant, find_pythons
+from ..install.plan import InstallError, Pythons, Variant, find_pythons
 
 LINES = 5000
+FETCHED_MB = {Variant.ONNX: 150, Variant.CPU: 350, Variant.CUDA: 3000}
 
 
 class SetupDialog(QDialog):
@@ -48,9 +48,10 @@ class SetupDialog(QDialog):
         column = QVBoxLayout(self)
         intro = tr(
             "The model runs in a process of its own, in a Python environment in the QGIS profile. QGIS "
-            "itself is not changed. The download takes about {size} MB."
+            "itself is not changed. PyTorch is needed for models of SAM's size and for GPUs, and can be "
+            "added later."
         )
-        label = QLabel(intro.format(size=350))
+        label = QLabel(intro)
         label.setWordWrap(True)
         column.addWidget(label)
         column.addLayout(self._choices())
@@ -87,30 +88,31 @@ class SetupDialog(QDialog):
         form = QFormLayout()
         self.python = QComboBox()
         self.python.setEditable(True)
-        self.cpu, self.cuda = QRadioButton(tr("CPU")), QRadioButton(tr("CUDA (NVIDIA, about 3 GB)"))
-        self.cpu.setChecked(True)
-        group = QButtonGroup(self)
-        group.addButton(self.cpu)
-        group.addButton(self.cuda)
-        row = QHBoxLayout()
-        row.addWidget(self.cpu)
-        row.addWidget(self.cuda)
-        row.addStretch(1)
+        group, column = QButtonGroup(self), QVBoxLayout()
+        self.variants: dict[Variant, QRadioButton] = {}
+        for variant, text in (
+            (Variant.ONNX, tr("Small models on the CPU (about {size} MB to fetch)")),
+            (Variant.CPU, tr("All models on the CPU, with PyTorch (about {size} MB)")),
+            (Variant.CUDA, tr("All models on an NVIDIA GPU, with PyTorch (about {size} MB)")),
+        ):
+            button = self.variants[variant] = QRadioButton(text.format(size=FETCHED_MB[variant]))
+            group.addButton(button)
+            column.addWidget(button)
+        self.variants[Variant.ONNX].setChecked(True)
         self.clear = QCheckBox(tr("Begin afresh (repair)"))
         form.addRow(tr("Python (3.11 or later)"), self.python)
-        form.addRow(tr("Runs on"), row)
+        form.addRow(tr("For"), column)
         form.addRow("", self.clear)
         return form
 
-    def _on_pythons(self, pythons: list[str]) -> None:
-        self.python.addItems(pythons)
+    def _on_pythons(self, pythons: Pythons) -> None:
+        self.python.addItems(pythons.usable)
         self.go.setEnabled(not self.installer.is_running)
-        if not pythons:
-            text = tr("No Python 3.11 or later was found. Install one (python.org), or name it above.")
-            self.step.setText(text)
+        if pythons.hint:
+            self.step.setText(pythons.hint)
 
     def _on_go(self) -> None:
-        variant = Variant.CUDA if self.cuda.isChecked() else Variant.CPU
+        variant = next(one for one, button in self.variants.items() if button.isChecked())
         self._show_running(True)
         try:
             self.installer.start(self.python.currentText().strip(), variant, self.clear.isChecked())
@@ -131,5 +133,5 @@ class SetupDialog(QDialog):
     def _show_running(self, running: bool) -> None:
         self.go.setEnabled(not running)
         self.stop.setEnabled(running)
-        for widget in (self.python, self.cpu, self.cuda, self.clear):
+        for widget in (self.python, *self.variants.values(), self.clear):
             widget.setEnabled(not running)
