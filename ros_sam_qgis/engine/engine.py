@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -167,10 +168,22 @@ class Engine(QObject):
         self._say(Status.STARTING, tr("The engine is taking long to start."))
 
     def _on_ended(self, why: str, again: bool) -> None:
-        if again:
-            self._lose(why)
+        gone = self._what_is_gone() if again else why
+        if gone:
+            self._give_up(gone)
         else:
-            self._give_up(why)
+            self._lose(why)
+
+    def _what_is_gone(self) -> str:
+        """Say why another start makes no sense: the environment was deleted under the running engine."""
+        try:
+            choice = self._choose()
+        except EngineNotConfigured as error:
+            return str(error)
+        if isinstance(choice, Launch) and os.path.isabs(choice.python) and not os.path.exists(choice.python):
+            text = tr("The engine ended, and its Python is gone: {python}. Set the engine up again.")
+            return text.format(python=choice.python)
+        return ""
 
     def _lose(self, why: str) -> None:
         """Go on after a crash: start again, later and later, and in the end not any more."""
