@@ -310,6 +310,8 @@ class ModelTold(Shape):
     size_mb: float
     licence: str
     address: str | None
+    hash: str | None
+    runs: bool
     loaded: bool
     default: bool
 

@@ -81,12 +81,13 @@ class ModelsBox(QGroupBox):
             texts = (
                 model["name"],
                 tr("{size:.0f} MB").format(size=model["size_mb"] or 0),
-                states.get(model["state"], model["state"]),
+                states.get(model["state"], model["state"])
+                + ("" if model.get("runs", True) else tr(", needs PyTorch: set up anew")),
                 model["licence"],
             )
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(str(text))
-                item.setToolTip(str(model.get("title") or ""))
+                item.setToolTip("\n".join(str(model[key]) for key in ("title", "hash") if model.get(key)))
                 self.table.setItem(row, column, item)
             self.table.item(row, 0).setData(Qt.ItemDataRole.UserRole, model)
         self._show_buttons()
@@ -104,8 +105,9 @@ class ModelsBox(QGroupBox):
         model = self._selected()
         if model is None or self._engine.client is None:
             return
-        text = tr("{name}: {licence}. It is fetched from {address}.")
-        self.note.setText(text.format(name=model["name"], licence=model["licence"], address=model["address"]))
+        text = tr("{name}: {licence}. It is fetched from {address} and checked: {hash}")
+        facts = {key: model.get(key) for key in ("name", "licence", "address", "hash")}
+        self.note.setText(text.format(**facts))
         self._download = self._engine.client.post(f"/v1/models/{model['name']}/download", {}, streamed=True)
         self._download.line.connect(self._on_line)
         self._download.answered.connect(lambda _: self._on_end())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -33,7 +34,7 @@ async def health(engine: Engine) -> Any:
 @router.get("/models", responses=answers(ModelsTold))
 def models(engine: Engine) -> Any:
     """List the models that have a name."""
-    default = engine.settings.model
+    default, torch = engine.settings.model, find_spec("torch") is not None
     return JSONResponse(
         {
             "models": [
@@ -44,6 +45,8 @@ def models(engine: Engine) -> Any:
                     "size_mb": float(entry.size_mb),
                     "licence": entry.licence,
                     "address": entry.url,
+                    "hash": entry.known_hash,
+                    "runs": entry.bundled or torch,
                     "loaded": engine.models.is_open(entry.name),
                     "default": entry.name == default,
                 }
