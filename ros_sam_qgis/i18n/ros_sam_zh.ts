@@ -4,6 +4,14 @@
   <context>
     <name>RosSam</name>
     <message>
+      <source>, needs PyTorch: set up anew</source>
+      <translation>，需要 PyTorch：请重新安装</translation>
+    </message>
+    <message>
+      <source>, only {version}</source>
+      <translation>，只有 {version}</translation>
+    </message>
+    <message>
       <source>A Python of mine that has ros-sam[engine]</source>
       <translation>我自己的 Python（已安装 ros-sam[engine]）</translation>
     </message>
@@ -22,6 +30,14 @@
     <message>
       <source>Address</source>
       <translation>地址</translation>
+    </message>
+    <message>
+      <source>All models on an NVIDIA GPU, with PyTorch (about {size} MB)</source>
+      <translation>在 NVIDIA GPU 上运行所有模型，含 PyTorch（约 {size} MB）</translation>
+    </message>
+    <message>
+      <source>All models on the CPU, with PyTorch (about {size} MB)</source>
+      <translation>在 CPU 上运行所有模型，含 PyTorch（约 {size} MB）</translation>
     </message>
     <message>
       <source>Area</source>
@@ -58,14 +74,6 @@
     <message>
       <source>Boxes</source>
       <translation>框</translation>
-    </message>
-    <message>
-      <source>CPU</source>
-      <translation>CPU</translation>
-    </message>
-    <message>
-      <source>CUDA (NVIDIA, about 3 GB)</source>
-      <translation>CUDA（NVIDIA，约 3 GB）</translation>
     </message>
     <message>
       <source>Cancel</source>
@@ -248,6 +256,10 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>影像文件夹</translation>
     </message>
     <message>
+      <source>For</source>
+      <translation>用途</translation>
+    </message>
+    <message>
       <source>Frames</source>
       <translation>帧</translation>
     </message>
@@ -384,8 +396,8 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>下一帧（在地图上按 . 键）</translation>
     </message>
     <message>
-      <source>No Python 3.11 or later was found. Install one (python.org), or name it above.</source>
-      <translation>未找到 Python 3.11 或更高版本。请安装（python.org），或在上方指定。</translation>
+      <source>No Python 3.11 or later was found{but}. Install one (python.org), or name it above.</source>
+      <translation>未找到 Python 3.11 或更高版本{but}。请安装（python.org），或在上方指定。</translation>
     </message>
     <message>
       <source>No engine answers at {address}: {why}</source>
@@ -560,12 +572,12 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>红</translation>
     </message>
     <message>
-      <source>Reset</source>
-      <translation>重置</translation>
+      <source>Renew the engine</source>
+      <translation>更新引擎</translation>
     </message>
     <message>
-      <source>Runs on</source>
-      <translation>运行设备</translation>
+      <source>Reset</source>
+      <translation>重置</translation>
     </message>
     <message>
       <source>Save kept objects as GeoPackage, GeoJSON, Shapefile or FlatGeobuf</source>
@@ -636,6 +648,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>大小</translation>
     </message>
     <message>
+      <source>Small models on the CPU (about {size} MB to fetch)</source>
+      <translation>在 CPU 上运行小模型（需下载约 {size} MB）</translation>
+    </message>
+    <message>
       <source>Smaller parts are dropped, smaller holes filled</source>
       <translation>小于此面积的部分被去除，小于此面积的孔洞被填充</translation>
     </message>
@@ -686,6 +702,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>The engine ended before all objects were outlined.</source>
       <translation>在提取完所有目标之前引擎已退出。</translation>
+    </message>
+    <message>
+      <source>The engine ended, and its Python is gone: {python}. Set the engine up again.</source>
+      <translation>引擎已结束，其 Python 已不存在：{python}。请重新安装引擎。</translation>
     </message>
     <message>
       <source>The engine has ended and is started again; nothing is lost.</source>
@@ -748,8 +768,8 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>无法加载模型。</translation>
     </message>
     <message>
-      <source>The model runs in a process of its own, in a Python environment in the QGIS profile. QGIS itself is not changed. The download takes about {size} MB.</source>
-      <translation>模型在独立的进程中运行，使用 QGIS 用户配置中的 Python 环境。QGIS 本身不会改变。下载量约为 {size} MB。</translation>
+      <source>The model runs in a process of its own, in a Python environment in the QGIS profile. QGIS itself is not changed. PyTorch is needed for models of SAM's size and for GPUs, and can be added later.</source>
+      <translation>模型在单独的进程中运行，使用 QGIS 配置文件夹里的 Python 环境，QGIS 本身不会改变。SAM 大小的模型和 GPU 需要 PyTorch，可以以后再添加。</translation>
     </message>
     <message>
       <source>The model sees what the layer shows, unless you choose otherwise. Choose red alone for one band.</source>
@@ -940,8 +960,8 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>{layer} 不是栅格图层。</translation>
     </message>
     <message>
-      <source>{name}: {licence}. It is fetched from {address}.</source>
-      <translation>{name}：{licence}。下载地址：{address}。</translation>
+      <source>{name}: {licence}. It is fetched from {address} and checked: {hash}</source>
+      <translation>{name}：{licence}。从 {address} 下载并校验：{hash}</translation>
     </message>
     <message>
       <source>{need} MB are needed in {folder}, {free} MB are free.</source>
@@ -978,6 +998,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{program} could not be started: {why}</source>
       <translation>无法启动 {program}：{why}</translation>
+    </message>
+    <message>
+      <source>{python} can make no environment: install python{version}-venv, then try again.</source>
+      <translation>{python} 无法创建环境：请安装 python{version}-venv，然后重试。</translation>
     </message>
     <message>
       <source>{size:.0f} MB</source>
