@@ -22,6 +22,14 @@ STAMP = (2024, 1, 1, 0, 0, 0)
 KEPT = {".py", ".svg", ".png", ".qm", ".ui"}
 WANTED = ("email", "homepage", "tracker", "repository")
 """What QGIS's plugin repository asks for and only a maintainer can say."""
+NEEDED = (
+    "weights/ros-sam-tiny.safetensors",
+    "weights/graphs/graphs.json",
+    "weights/graphs/encoder.onnx",
+    "weights/graphs/decoder.onnx",
+    "weights/graphs/sketch.onnx",
+)
+"""Without these an engine that was set up from the wheel could outline nothing."""
 BINARIES = {".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc", ".a", ".o"}
 
 
@@ -52,8 +60,9 @@ def check(files: dict[str, bytes], wheel: Path) -> None:
     compiled = [name for name in names if Path(name).suffix in BINARIES]
     if compiled:
         raise SystemExit(f"compiled files in the package: {', '.join(compiled)}")
-    if not any(name.endswith("weights/ros-sam-tiny.safetensors") for name in names):
-        raise SystemExit("the wheel lacks the bundled weights, ros_sam_core/weights/ros-sam-tiny.safetensors")
+    for needed in NEEDED:
+        if not any(name.endswith(needed) for name in names):
+            raise SystemExit(f"the wheel lacks ros_sam_core/{needed}")
 
 
 def main(folder: Path) -> Path:

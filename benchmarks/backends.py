@@ -74,10 +74,10 @@ def fetched_mb(told: str, wheel: Path) -> float:
 class Engine:
     """One run of an environment's engine."""
 
-    def __init__(self, python: Path, cache: str) -> None:
+    def __init__(self, python: Path, runtime: str, cache: str) -> None:
         began = time.perf_counter()
         self.process = subprocess.Popen(
-            [str(python), "-I", "-m", "ros_sam_core.engine", "--disk-cache-mb", "0"],
+            [str(python), "-I", "-m", "ros_sam_core.engine", "--disk-cache-mb", "0", "--runtime", runtime],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -91,6 +91,7 @@ class Engine:
         while self.ask("health")["model"]["state"] == "loading":
             time.sleep(0.02)
         self.ready_s = time.perf_counter() - began
+        assert self.ask("health")["model"]["runtime"] == runtime
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request and return its answer."""
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         source, places = write_scene(Path(scratch))
         for turn in range(options.rounds):
             started = time.perf_counter()
-            engines = {name: Engine(folder / name / "bin/python", scratch) for name in seen}
+            engines = {name: Engine(folder / name / "bin/python", name, scratch) for name in seen}
             frames = {n: e.ask("frames", {"source": str(source)})["frame_id"] for n, e in engines.items()}
             for name, engine in engines.items():
                 engine.click(frames[name], [places[-1]])  # the first work of a process is not a click's
