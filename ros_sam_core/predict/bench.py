@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import rasterio
+import threadpoolctl
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -169,11 +170,24 @@ def gdal_options() -> rasterio.Env:
 
 
 def set_threads(count: int) -> int:
-    """Let torch, if it is loaded, compute with so many threads; returns how many they were, or 0."""
+    """Let numpy's products, and torch if it is loaded, compute with so many threads.
+
+    Without this, lanes and workers get in each other's way: products of a crop's size take many times as
+    long on threads that wait for a processor.
+
+    Args:
+        count: How many; 0 changes nothing.
+
+    Returns:
+        How many they were.
+    """
     torch = sys.modules.get("torch")
-    if torch is None:
-        return 0
-    before: int = torch.get_num_threads()
-    if count not in (0, before):
-        torch.set_num_threads(count)
+    blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
+    before = max((library["num_threads"] for library in blas.info()), default=0)
+    if torch is not None:
+        before = torch.get_num_threads()
+    if count:
+        blas.limit(limits=count)
+        if torch is not None and count != before:
+            torch.set_num_threads(count)
     return before

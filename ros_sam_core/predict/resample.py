@@ -21,12 +21,15 @@ def enlarge(rgb: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     Returns:
         float32 `[3, size, size]`, 0..255.
     """
-    planes = rgb.transpose(2, 0, 1).astype(np.float32)
-    side = planes.shape[-1]
+    side = len(rgb)
+    values = rgb.astype(np.float32)
     if side == size:
-        return planes
+        return values.transpose(2, 0, 1)
+    # Two large products, one an axis: many small ones take several times as long.
     weights = _weights(side, size)
-    return np.asarray((weights @ planes @ weights.T).clip(0, 255), np.float32)
+    rows = (weights @ values.reshape(side, -1)).reshape(size, side, 3)
+    both = (weights @ rows.transpose(1, 0, 2).reshape(side, -1)).reshape(size, size, 3)
+    return np.ascontiguousarray(both.transpose(2, 1, 0)).clip(0, 255)
 
 
 @lru_cache(maxsize=64)
