@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from qgis.core import (
@@ -44,6 +45,34 @@ def transform(
 def box_in(
     corners: Sequence[QgsPointXY], source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
 ) -> Box:
+    """Return a box that the user has drawn in another CRS.
+
+    Where it is turned on the way there, or on a rotated canvas, it becomes the bounds of the ellipse that
+    touches its sides, as in the core: those of its corners would hold much beside the object.
+
+    Args:
+        corners: of a rectangle, in their order.
+        source: CRS of the corners.
+        target: CRS of the box.
+
+    Raises:
+        Unreachable: part of it lies where the target describes nothing.
+    """
+    first, second, third, last = corners
+    middle = (first.x() + third.x()) / 2, (first.y() + third.y()) / 2
+    along = (second.x() - first.x()) / 2, (second.y() - first.y()) / 2
+    across = (last.x() - first.x()) / 2, (last.y() - first.y()) / 2
+    outline = []
+    for step in range(4 * STEPS):
+        angle = step * math.pi / (2 * STEPS)
+        x, y = (m + math.cos(angle) * a + math.sin(angle) * b for m, a, b in zip(middle, along, across))
+        outline.append(QgsPointXY(x, y))
+    return box_around(transform(outline, source, target))
+
+
+def bounds_in(
+    corners: Sequence[QgsPointXY], source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
+) -> Box:
     """Return the bounds, in another CRS, of a polygon whose sides bend on the way there.
 
     Raises:
@@ -70,6 +99,6 @@ def view_in(
         QgsPointXY(view.xMinimum(), view.yMaximum()),
     ]
     try:
-        return box_in(corners, source, target)
+        return bounds_in(corners, source, target)
     except Unreachable:
         return None
