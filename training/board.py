@@ -14,11 +14,21 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.run import Run, StepFigures
 
 log = logging.getLogger(__name__)
+
+
+class LogAboveBar(logging.StreamHandler):
+    """Writes to the standard error of the moment: while a bar is shown, rich puts lines above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class Board:
@@ -35,7 +45,13 @@ class Board:
         self.rate = math.nan
         self._started, self._first = time.monotonic(), run.step
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, disable=not (self.main and sys.stderr.isatty()))
+        console = Console(stderr=True)
+        self._progress = Progress(
+            *columns,
+            console=console,
+            disable=not (self.main and console.is_terminal),
+            speed_estimate_period=1800,  # seconds; a step of a large model may take a minute
+        )
         self._task = self._progress.add_task("training", total=run.steps, completed=run.step)
         self._writer = None
         self._full = False

@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from ros_sam_core.errors import RosSamError
-from training.board import Board
+from training.board import Board, LogAboveBar
 from training.configfile import load_config
 from training.datasets import Batch, collate
 from training.export import export
@@ -185,7 +185,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     first = os.environ.get("RANK", "0") == "0"
     level = logging.INFO if first else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[LogAboveBar()]
+    )
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
