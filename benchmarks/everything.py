@@ -148,7 +148,7 @@ def finder_for(segmenter: Segmenter, rgb: NDArray[np.uint8], *, tiled: bool) -> 
     if not tiled:
         whole = TileGrid.over(frame.grid, max(frame.grid.size), 0)
         finder.levels = [Level(whole, finder.levels[0].spacing_px)]
-        finder.looks_again = False
+        finder.looks_again, finder.least_sketched = False, LOW
     return finder
 
 
@@ -211,6 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=int, help="only so many of its images, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="1/1", help="such as 1/2: every second image, from the first")
+    parser.add_argument("--only", choices=("tiled", "whole"), help="one of the two searches")
     parser.add_argument("--procedural", type=int, default=0, help="number of procedural scenes")
     parser.add_argument("--speed", type=int, help="side of the smallest area, pixels")
     parser.add_argument("--log", type=Path, help="outlines of every image, one JSON object a line")
@@ -225,15 +226,15 @@ def main(arguments: list[str] | None = None) -> int:
         sets.append(("procedural scenes", procedural(options.procedural), ()))
     for name, images, classes in sets:
         tallies = {"tiled": Tally(), "whole": Tally()}
+        if options.only:
+            tallies = {options.only: Tally()}
         for index, image in enumerate(images):
             if index % parts != part - 1:
                 continue
             for kind, tally in tallies.items():
                 scored, seconds = search(segmenter, image, tiled=kind == "tiled")
                 tally.add(image, scored, seconds)
-            sys.stderr.write(
-                f"{name} {index} {image.name}: {len(tallies['tiled'].outlines)} outlines so far\n"
-            )
+            sys.stderr.write(f"{name} {index} {image.name}\n")
             if options.log:
                 told = {kind: vars(tally) for kind, tally in tallies.items()}
                 options.log.write_text(json.dumps(told))

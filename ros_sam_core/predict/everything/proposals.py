@@ -48,6 +48,7 @@ def propose(
     logits: NDArray[np.float32],
     iou: NDArray[np.float32],
     frame_size: tuple[int, int],
+    least: float = SKETCHED,
 ) -> list[Proposal]:
     """Turn the masks of the points of a crop into proposals.
 
@@ -59,6 +60,7 @@ def propose(
         logits: `[N, K, s, s]` over the crop.
         iou: Their predicted IoU `[N, K]`.
         frame_size: Columns and rows of the frame.
+        least: Predicted IoU.
     """
     masks = np.asarray(logits > 0)
     size = masks.shape[-1]
@@ -73,7 +75,7 @@ def propose(
     left, right = columns.argmax(-1), size - columns[..., ::-1].argmax(-1)
     top, bottom = rows.argmax(-1), size - rows[..., ::-1].argmax(-1)
     longest = np.maximum(right - left, bottom - top)
-    good = (iou >= SKETCHED) & columns.any(-1) & ~cut & (longest <= LARGEST_SHARE * size)
+    good = (iou >= least) & columns.any(-1) & ~cut & (longest <= LARGEST_SHARE * size)
     where = np.argwhere(good)
     if not len(where):
         return []
