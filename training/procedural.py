@@ -29,7 +29,7 @@ def _render(seed: int, file: Path) -> None:
             boxes.append((x0, y0, x1, y1))
             masks.append(np.packbits(mask[y0:y1, x0:x1]))
     arrays = {f"mask{i}": mask for i, mask in enumerate(masks)}
-    partial = file.with_suffix(".partial.npz")
+    partial = file.with_suffix(f".{os.getpid()}.partial.npz")  # several trainings may render the same scene
     np.savez(partial, rgb=scene.rgb, boxes=np.array(boxes).reshape(-1, 4), **arrays)
     os.replace(partial, file)
 

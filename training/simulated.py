@@ -32,7 +32,7 @@ def _make(number: int, folder: Path) -> None:
         scene = video.frame(index * EVERY).scene()
         arrays = {f"mask{i}": obj.mask for i, obj in enumerate(scene.objects)}
         file = _file(folder, number, index)
-        partial = file.with_suffix(".partial.npz")
+        partial = file.with_suffix(f".{os.getpid()}.partial.npz")  # several trainings may make the same video
         np.savez_compressed(
             partial,
             rgb=scene.rgb,

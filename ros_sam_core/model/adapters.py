@@ -68,7 +68,7 @@ def save_adapter(
         if not name.startswith(_ENCODER)
     }
     encoder: Any = model.image_encoder
-    named = base if base in ZOO else os.path.relpath(Path(base).resolve(), folder.resolve())
+    named = base if base in ZOO else _beside(Path(base).resolve(), folder.resolve())
     encoder.peft_config["default"].base_model_name_or_path = named
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
@@ -82,6 +82,14 @@ def save_adapter(
         raise CheckpointNotSaved(
             f"cannot write {folder}: {error}; is its parent there and writable?"
         ) from error
+
+
+def _beside(path: Path, folder: Path) -> str:
+    """Return a path as seen from a folder, so that both may move together."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # on another drive
+        return str(path)
 
 
 def find_base(folder: Path) -> Path:
