@@ -19,7 +19,7 @@ from .proxy import proxy_environment
 
 MADE, READY = "made", "ready.json"
 """Files in an environment: it has pip; it has everything."""
-ROOM_MB = {Variant.ONNX: 1200, Variant.CPU: 2500, Variant.CUDA: 9000}
+ROOM_MB = {Variant.ONNX: 1500, Variant.CPU: 3000, Variant.CUDA: 9000}
 """Free space that the environment and pip's downloads need."""
 SAYS_WHAT = re.compile(r"^\s*(Collecting|Downloading|Installing collected packages:?|Using cached)\s*(.*)")
 

@@ -25,7 +25,7 @@ from ..install.installer import Installer
 from ..install.plan import InstallError, Pythons, Variant, find_pythons
 
 LINES = 5000
-FETCHED_MB = {Variant.ONNX: 150, Variant.CPU: 350, Variant.CUDA: 3000}
+FETCHED_MB = {Variant.ONNX: 260, Variant.CPU: 490, Variant.CUDA: 3000}
 
 
 class SetupDialog(QDialog):

@@ -134,3 +134,41 @@ def test_checks_outside_the_worker_do_nothing(worker: Worker) -> None:
     ticket.cancel()
     worker.check()
     release.set()
+
+
+@pytest.mark.parametrize("why", ["click", "cancel"])
+def test_work_that_cannot_check_is_broken_off_from_outside(worker: Worker, why: str) -> None:
+    """A graph of ONNX Runtime runs for long without asking; what it waits for is told that it should stop."""
+    stopped, began = threading.Event(), [0]
+    worker.on_interrupt(stopped.set)
+
+    def work() -> str:
+        began[0] += 1
+        if began[0] == 1:
+            assert stopped.wait(10), "nobody said that it should stop"
+            worker.check()
+        return "done"
+
+    ticket = worker.ticket()
+    future = worker.submit(work, Urgency.WARM, ticket)
+    while not began[0]:
+        time.sleep(0.001)
+    if why == "click":
+        assert worker.submit(lambda: "click", Urgency.CLICK, worker.ticket()).result(10) == "click"
+        assert future.result(10) == "done" and began[0] == 2
+    else:
+        ticket.cancel()
+        with pytest.raises(Cancelled):
+            future.result(10)
+    assert stopped.is_set()
+
+
+def test_waiting_work_is_taken_back_without_a_word_to_what_runs(worker: Worker) -> None:
+    stopped = threading.Event()
+    worker.on_interrupt(stopped.set)
+    release, _, _ = block(worker, Urgency.CLICK)
+    ticket = worker.ticket()
+    worker.submit(lambda: None, Urgency.WARM, ticket)
+    ticket.cancel()
+    assert not stopped.is_set()
+    release.set()
