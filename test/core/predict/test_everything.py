@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -15,8 +17,9 @@ from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.length import length_of
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.cache import CacheOptions
-from ros_sam_core.predict.everything.finder import Finder, Scan
+from ros_sam_core.predict.everything.finder import Finder, Scan, TileWork
 from ros_sam_core.predict.everything.options import EverythingOptions, Sizes, levels_of
 from ros_sam_core.predict.everything.run import iter_everything
 from ros_sam_core.predict.segmenter import Segmenter
@@ -151,3 +154,22 @@ def test_a_wrong_number_is_named(wrong: dict[str, float]) -> None:
         EverythingOptions(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match=r"min_size = 9 and max_size = 3"):
         EverythingOptions(min_size=9, max_size=3)
+
+
+def test_a_model_with_crops_of_one_size_looks_once(segmenter: Segmenter) -> None:
+    predictor = segmenter.predictor
+    config = predictor.model.config
+    once = replace(config, crop=CropPolicy(kind="fixed", crop_px=160))
+    whole = replace(config, crop=CropPolicy(kind="fixed", crop_px=0))
+    options = EverythingOptions(points_per_side=4, min_size=45, max_size=60)
+    assert [level.tiles.tile_px for level in levels_of(options, once, Grid(SHAPE))] == [160]
+    assert [level.tiles.tile_px for level in levels_of(options, whole, Grid(SHAPE))] == [680]
+    finder = Finder(predictor, frame_of(), options, PolygonOptions())
+    finder.levels, finder.looks_again = levels_of(options, once, Grid(SHAPE)), False
+    work = TileWork(finder, finder.tiles.tile(0, 0))
+    before = predictor.encoded
+    while work.step():
+        pass
+    crops = sum(1 for _ in finder.scans(work.tile))
+    assert predictor.encoded - before == crops, "the outline comes from the embedding of the sketch"
+    assert max(iou(one.geometry, box_at(*place)) for one in work.found for place in PLACES) > 0.6
