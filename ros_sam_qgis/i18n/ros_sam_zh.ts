@@ -264,6 +264,10 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>帧</translation>
     </message>
     <message>
+      <source>GDAL cannot open it</source>
+      <translation>GDAL 无法打开它</translation>
+    </message>
+    <message>
       <source>GeoJSON holds longitudes and latitudes; this layer has no CRS.</source>
       <translation>GeoJSON 存储经纬度；此图层没有坐标参照系。</translation>
     </message>
@@ -832,6 +836,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>视频</translation>
     </message>
     <message>
+      <source>Video files need the program ffmpeg, and it was not found. Install it (ffmpeg.org), or save the video as a folder of images.</source>
+      <translation>视频文件需要程序 ffmpeg，但未找到。请安装它（ffmpeg.org），或将视频另存为影像文件夹。</translation>
+    </message>
+    <message>
       <source>Weights</source>
       <translation>权重</translation>
     </message>
@@ -872,6 +880,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>退出代码 {code}</translation>
     </message>
     <message>
+      <source>ffmpeg finds no frames in {path}: {why}</source>
+      <translation>ffmpeg 在 {path} 中未找到帧：{why}</translation>
+    </message>
+    <message>
       <source>included</source>
       <translation>已内置</translation>
     </message>
@@ -892,12 +904,20 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>启动过慢</translation>
     </message>
     <message>
+      <source>its pixels cannot be read</source>
+      <translation>无法读取其像素</translation>
+    </message>
+    <message>
       <source>no class</source>
       <translation>无类别</translation>
     </message>
     <message>
       <source>no reason was given</source>
       <translation>未给出原因</translation>
+    </message>
+    <message>
+      <source>the georeference is for {theirs} pixels, the video has {ours}; give a raster of the video's own size</source>
+      <translation>地理参考对应 {theirs} 像素，视频为 {ours}；请提供与视频尺寸相同的栅格</translation>
     </message>
     <message>
       <source>unchanged; kept in QGIS's authentication store</source>
@@ -918,6 +938,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{folder} cannot be written to: {why}</source>
       <translation>无法写入 {folder}：{why}</translation>
+    </message>
+    <message>
+      <source>{folder} holds no raster files ({suffixes})</source>
+      <translation>{folder} 中没有栅格文件（{suffixes}）</translation>
     </message>
     <message>
       <source>{found} of {count} objects were outlined.</source>
@@ -976,12 +1000,20 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>无法创建 {path}：{why}</translation>
     </message>
     <message>
+      <source>{path} cannot be read: {why}</source>
+      <translation>无法读取 {path}：{why}</translation>
+    </message>
+    <message>
       <source>{path} cannot be written: {why}</source>
       <translation>无法写入 {path}：{why}</translation>
     </message>
     <message>
       <source>{path} does not exist.</source>
       <translation>{path} 不存在。</translation>
+    </message>
+    <message>
+      <source>{path} has no georeference that the frames could take</source>
+      <translation>{path} 没有可供各帧使用的地理参考</translation>
     </message>
     <message>
       <source>{path} holds no frame that QGIS can read.</source>
@@ -992,8 +1024,16 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>{path} 已不存在；请选择其他输出图层。</translation>
     </message>
     <message>
+      <source>{path} is no raster that GDAL opens: {why}</source>
+      <translation>{path} 不是 GDAL 能打开的栅格：{why}</translation>
+    </message>
+    <message>
       <source>{path} was written and cannot be read again.</source>
       <translation>{path} 已写入，但无法重新读取。</translation>
+    </message>
+    <message>
+      <source>{path}: pixels of type {kind} cannot be sent</source>
+      <translation>{path}：无法发送类型为 {kind} 的像素</translation>
     </message>
     <message>
       <source>{program} could not be started: {why}</source>
@@ -1010,6 +1050,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{step} failed: {why} The whole output is in {log}; set up again to go on.</source>
       <translation>{step} 失败：{why} 完整输出见 {log}；再次安装即可继续。</translation>
+    </message>
+    <message>
+      <source>{step} seconds from frame to frame: give a number above 0</source>
+      <translation>帧间隔为 {step} 秒：请给出大于 0 的数值</translation>
     </message>
     <message>
       <source>{suffix} is no format of an export; use {known}.</source>

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem
 
+from ..i18n import tr
 from .grid import UNPLACED, PixelGrid
 from .source import Pixels, SourceUnreadable, Window
 
@@ -75,12 +76,13 @@ def read_window(path: str, bands: tuple[int, ...], window: Window) -> Pixels:
     kinds = {band.DataType for band in chosen}
     kind = gdal.GDT_Float32 if len(kinds) > 1 else kinds.pop()
     if kind not in DTYPES:
-        raise SourceUnreadable(f"{path}: pixels of type {gdal.GetDataTypeName(kind)} cannot be sent")
+        text = tr("{path}: pixels of type {kind} cannot be sent")
+        raise SourceUnreadable(text.format(path=path, kind=gdal.GetDataTypeName(kind)))
     data = bytearray()
     for band in chosen:
         part = band.ReadRaster(x0, y0, width, height, buf_type=kind)
         if part is None:
-            raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or 'its pixels cannot be read'}")
+            raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or tr('its pixels cannot be read')}")
         data += part
     nodata = chosen[0].GetNoDataValue()
     alpha = False
@@ -96,7 +98,7 @@ def _open(path: str) -> gdal.Dataset:
     except RuntimeError as error:  # where some other plugin has called gdal.UseExceptions()
         raise SourceUnreadable(f"{path}: {error}") from error
     if dataset is None:
-        raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or 'GDAL cannot open it'}")
+        raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or tr('GDAL cannot open it')}")
     return dataset
 
 
@@ -117,7 +119,7 @@ def percentiles(path: str, bands: tuple[int, ...], low: float = 0.02, high: floa
     for band in chosen:
         raw = band.ReadRaster(buf_xsize=width, buf_ysize=height, buf_type=gdal.GDT_Float64)
         if raw is None:
-            raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or 'its pixels cannot be read'}")
+            raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or tr('its pixels cannot be read')}")
         nodata = band.GetNoDataValue()
         values = sorted(v for v in array("d", bytes(raw)) if v == v and v != nodata)
         least = values[int(low * (len(values) - 1))] if values else 0.0

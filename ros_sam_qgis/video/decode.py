@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from osgeo import gdal
 
 from ..engine.environment import sanitised
+from ..i18n import tr
 from ..settings import store as settings
 from .scan import EPOCH, FrameFile, NoFrames, VideoError
 
@@ -53,9 +54,12 @@ class Reference:
             ReferenceUnfit: the size is another.
         """
         if size != self.size:
+            text = tr(
+                "the georeference is for {theirs} pixels, the video has {ours}; give a raster of the video's "
+                "own size"
+            )
             raise ReferenceUnfit(
-                f"the georeference is for {self.size[0]} x {self.size[1]} pixels, the video has {size[0]} x "
-                f"{size[1]}; give a raster of the video's own size"
+                text.format(theirs="{} x {}".format(*self.size), ours="{} x {}".format(*size))
             )
 
 
@@ -71,7 +75,7 @@ def read_reference(path: str) -> Reference:
         raise ReferenceUnfit(f"{path}: {error}") from error
     transform = None if dataset is None else dataset.GetGeoTransform(can_return_null=True)
     if dataset is None or transform is None:
-        raise ReferenceUnfit(f"{path} has no georeference that the frames could take")
+        raise ReferenceUnfit(tr("{path} has no georeference that the frames could take").format(path=path))
     return Reference((dataset.RasterXSize, dataset.RasterYSize), tuple(transform), dataset.GetProjection())
 
 
@@ -89,8 +93,10 @@ def find_ffmpeg() -> str:
         for path in glob.glob(os.path.join(folder, pattern, "imageio_ffmpeg", "binaries", "ffmpeg-*")):
             return path
     raise FfmpegMissing(
-        "Video files need the program ffmpeg, and it was not found. Install it (ffmpeg.org), or save the "
-        "video as a folder of images."
+        tr(
+            "Video files need the program ffmpeg, and it was not found. Install it (ffmpeg.org), or save the "
+            "video as a folder of images."
+        )
     )
 
 
@@ -129,7 +135,7 @@ def decode(
         images = _extract(ffmpeg, path, scratch, cancelled)
         for index, image in enumerate(images):
             if cancelled():
-                raise DecodeCancelled("stopped, as asked")
+                raise DecodeCancelled(tr("Cancelled."))
             name = f"{stem}_{index:06d}"
             target = os.path.join(folder, f"{name}.tif")
             _georeference(image, target, reference)
@@ -169,24 +175,27 @@ def _extract(ffmpeg: str, path: str, scratch: str, cancelled: Callable[[], bool]
                 if cancelled():
                     process.kill()
                     process.wait()
-                    raise DecodeCancelled("stopped, as asked") from None
+                    raise DecodeCancelled(tr("Cancelled.")) from None
         errors.seek(0)
         said = errors.read().strip().splitlines()
     images = sorted(glob.glob(os.path.join(glob.escape(scratch), "*.png")))
     if process.returncode or not images:
-        raise NoFrames(f"ffmpeg finds no frames in {path}: {said[-1] if said else 'it says no more'}")
+        text = tr("ffmpeg finds no frames in {path}: {why}")
+        raise NoFrames(text.format(path=path, why=said[-1] if said else tr("no reason was given")))
     return images
 
 
 def _georeference(image: str, target: str, reference: Reference | None) -> None:
     source = gdal.Open(image)
     if source is None:
-        raise NoFrames(f"{image} cannot be read: {gdal.GetLastErrorMsg()}")
+        raise NoFrames(tr("{path} cannot be read: {why}").format(path=image, why=gdal.GetLastErrorMsg()))
     if reference is not None:
         reference.require((source.RasterXSize, source.RasterYSize))
     written = gdal.GetDriverByName("GTiff").CreateCopy(target, source, options=TIFF_OPTIONS)
     if written is None:
-        raise VideoError(f"{target} cannot be written: {gdal.GetLastErrorMsg()}")
+        raise VideoError(
+            tr("{path} cannot be written: {why}").format(path=target, why=gdal.GetLastErrorMsg())
+        )
     if reference is not None:
         written.SetGeoTransform(reference.geotransform)
         written.SetProjection(reference.wkt)

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta, timezone
 
 from osgeo import gdal
 
+from ..i18n import tr
+
 SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".img", ".vrt", ".bmp"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv", ".webm"})
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -64,7 +66,7 @@ def find_frames(source: str, start: datetime | None = None, step_s: float = 1.0)
         VideoError: `step_s` makes no sense.
     """
     if not step_s > 0:
-        raise VideoError(f"{step_s} seconds from frame to frame: give a number above 0")
+        raise VideoError(tr("{step} seconds from frame to frame: give a number above 0").format(step=step_s))
     paths = _in_folder(source) if os.path.isdir(source) else _pages(source)
     names = _names(paths)
     times = None if start is not None else _times(names)
@@ -97,17 +99,19 @@ def natural(name: str) -> list[object]:
 def _in_folder(folder: str) -> list[str]:
     found = [name for name in os.listdir(folder) if os.path.splitext(name)[1].lower() in SUFFIXES]
     if not found:
-        raise NoFrames(f"{folder} holds no raster files ({', '.join(sorted(SUFFIXES))})")
+        text = tr("{folder} holds no raster files ({suffixes})")
+        raise NoFrames(text.format(folder=folder, suffixes=", ".join(sorted(SUFFIXES))))
     return [os.path.join(folder, name) for name in sorted(found, key=natural)]
 
 
 def _pages(path: str) -> list[str]:
+    text = tr("{path} is no raster that GDAL opens: {why}")
     try:
         dataset = gdal.OpenEx(path, gdal.OF_RASTER)
-    except RuntimeError as error:
-        raise NoFrames(f"{path}: {error}") from error
+    except RuntimeError as error:  # where some other plugin has called gdal.UseExceptions()
+        raise NoFrames(text.format(path=path, why=error)) from error
     if dataset is None:
-        raise NoFrames(f"{path} is no raster that GDAL opens: {gdal.GetLastErrorMsg()}")
+        raise NoFrames(text.format(path=path, why=gdal.GetLastErrorMsg()))
     return [name for name, _ in dataset.GetSubDatasets()] or [path]
 
 
