@@ -116,9 +116,10 @@ def object_of(
     Returns:
         The object, or None where the mask is empty.
     """
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    rows = np.flatnonzero(mask.any(1))
     if not len(rows):
         return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(0))
     y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     dx, dy = origin
     box = (float(x0 + dx), float(y0 + dy), float(x1 + dx), float(y1 + dy))

@@ -22,7 +22,7 @@ from training.readers.images import clip, keep_scene, open_image, wanted
 from training.readers.ledger import Ledger
 from training.readers.names import Told, place, steps
 from training.readers.spec import DatasetSpec
-from training.rle import decode_rle
+from training.rle import decode_columns
 from training.scenes import DatasetError, Scene, SceneObject, object_of, polygons_to_object
 
 
@@ -126,13 +126,13 @@ def _object(
 ) -> SceneObject | None:
     """Decode a segmentation; None where it has no pixel."""
     if isinstance(segmentation, dict):
-        mask = decode_rle(segmentation)
-        if mask.shape != shape:
+        part, first, size = decode_columns(segmentation)
+        if size != shape:
             raise ValueError(
-                f"its mask is {mask.shape[1]} x {mask.shape[0]}, the image {shape[1]} x {shape[0]}; "
+                f"its mask is {size[1]} x {size[0]}, the image {shape[1]} x {shape[0]}; "
                 "masks must be of the image's size"
             )
-        return object_of(mask, name, own, track)
+        return object_of(part, name, own, track, (first, 0))
     rings = [np.asarray(ring, float).reshape(-1, 2) for ring in segmentation]
     rings = [ring for ring in rings if len(ring) >= 3]
     if not rings:
