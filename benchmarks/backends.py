@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -20,17 +19,14 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
 
-from benchmarks.click import write_scene
+from benchmarks.parts import Engine, write_scene
 
 ROOT = Path(__file__).parents[1]
 TORCH = ("--extra-index-url", "https://download.pytorch.org/whl/cpu", "torch==2.13.0+cpu")
 DOWNLOADED = re.compile(r"^\s*Downloading \S+ \(([\d.]+) (kB|MB|GB)\)")
 LOCAL = re.compile(r"^\s*Processing (\S+\.whl)")
 MEGABYTES = {"kB": 1e-3, "MB": 1.0, "GB": 1e3}
-TOKEN = "benchmark-" + "0" * 32
 
 
 @dataclass
@@ -71,57 +67,6 @@ def fetched_mb(told: str, wheel: Path) -> float:
     return total
 
 
-class Engine:
-    """One run of an environment's engine."""
-
-    def __init__(self, python: Path, runtime: str, cache: str) -> None:
-        began = time.perf_counter()
-        self.process = subprocess.Popen(
-            [str(python), "-I", "-m", "ros_sam_core.engine", "--disk-cache-mb", "0", "--runtime", runtime],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "ROS_SAM_CACHE": cache},
-        )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"token": TOKEN}).encode() + b"\n")
-        self.process.stdin.flush()
-        self.port = json.loads(self.process.stdout.readline())["port"]
-        self.start_s = time.perf_counter() - began
-        while self.ask("health")["model"]["state"] == "loading":
-            time.sleep(0.02)
-        self.ready_s = time.perf_counter() - began
-        assert self.ask("health")["model"]["runtime"] == runtime
-
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request and return its answer."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-        with urlopen(
-            Request(f"http://127.0.0.1:{self.port}/v1/{path}", data, headers), timeout=120
-        ) as answer:
-            return dict(json.loads(answer.read()))
-
-    def click(self, frame: str, points: list[tuple[float, float]]) -> float:
-        """Return the seconds from a prompt to its polygon."""
-        prompt = {"id": "a", "points": points, "labels": [1] * len(points)}
-        began = time.perf_counter()
-        answer = self.ask("segment", {"frame": frame, "prompts": [prompt]})
-        assert answer["segments"], answer["failures"]
-        return time.perf_counter() - began
-
-    def peak_mb(self) -> float:
-        """Return the most memory that the process ever had resident."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1e3  # type: ignore[index]
-
-    def end(self) -> None:
-        """End it as its caller would."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(20)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backends", description=__doc__)
@@ -136,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
         source, places = write_scene(Path(scratch))
         for turn in range(options.rounds):
             started = time.perf_counter()
-            engines = {name: Engine(folder / name / "bin/python", name, scratch) for name in seen}
+            engines = {
+                name: Engine(folder / name / "bin/python", scratch, "--runtime", name) for name in seen
+            }
             frames = {n: e.ask("frames", {"source": str(source)})["frame_id"] for n, e in engines.items()}
             for name, engine in engines.items():
                 engine.click(frames[name], [places[-1]])  # the first work of a process is not a click's

@@ -1,8 +1,9 @@
 """A click on the bundled model beside one encode of segment_anything's ViT-B: `python -m benchmarks.click`.
 
-A click is all of it: read the raster's windows, encode, decode, second look, polygon on the map. A cold click
-lands where nothing was encoded yet, a warm one corrects it with a second point. The two programs take turns,
-so that both see the machine in the same moods; medians and their ratio are printed.
+A click is all of it: read the raster's windows, encode, decode, second look, polygon on the map; through
+the Segmenter, and through the engine's HTTP. A cold click lands where nothing was encoded yet, a warm one
+corrects it with a second point. They take turns, so that all see the machine in the same moods; medians
+and their ratios are printed, and where the time of a cold click goes.
 """
 
 from __future__ import annotations
@@ -12,52 +13,21 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import rasterio
 import torch
-from rasterio.transform import from_origin
-from torch import nn
 
+from benchmarks.parts import Engine, sam_vit_b_encoder, write_scene
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.raster import RasterFrame
-from ros_sam_core.model.sam_modules import ImageEncoderViT
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
-from ros_sam_core.synthetic import make_scene
 
-
-def sam_vit_b_encoder() -> nn.Module:
-    """Build segment_anything's own ViT-B image encoder, as its `build_sam` does, with random weights."""
-    return ImageEncoderViT(
-        depth=12,
-        embed_dim=768,
-        img_size=1024,
-        mlp_ratio=4,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-        num_heads=12,
-        patch_size=16,
-        qkv_bias=True,
-        use_rel_pos=True,
-        global_attn_indexes=(2, 5, 8, 11),
-        window_size=14,
-        out_chans=256,
-    ).eval()
-
-
-def write_scene(folder: Path) -> tuple[Path, list[tuple[float, float]]]:
-    """Write a procedural airport of 2048 x 2048 px as GeoTIFF; return it and a map point in each airplane."""
-    scene = make_scene(0, shape=(2048, 2048), kind="airport")
-    path = folder / "airport.tif"
-    transform = from_origin(500_000, 4_000_000, 0.5, 0.5)
-    profile = {"driver": "GTiff", "width": 2048, "height": 2048, "count": 3, "dtype": "uint8"}
-    with rasterio.open(path, "w", crs="EPSG:32633", transform=transform, tiled=True, **profile) as raster:
-        raster.write(np.moveaxis(scene.rgb, -1, 0))
-    inside = [i.polygon.representative_point() for i in scene.instances if i.class_name == "airplane"]
-    return path, [tuple(transform * (p.x, p.y)) for p in inside]
+CLICKS = 4
+"""Places clicked for each encode of the peer."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -67,35 +37,98 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+class Stopwatch:
+    """Adds up the time that methods take, by name."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Have an object's method timed from now on."""
+        inner = getattr(owner, method)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self.spent[name] += time.perf_counter() - start
+
+        setattr(owner, method, timed)
+
+
+def measure(model: str, rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Time the peer, the Segmenter and the engine in turns.
+
+    Returns:
+        Seconds of each kind of work, and the seconds of all cold clicks by part.
+    """
+    peer, image = sam_vit_b_encoder(), torch.zeros(1, 3, 1024, 1024)
+    segmenter = Segmenter.from_pretrained(model, cache=CacheOptions(disk_mb=0))
+    times: dict[str, list[float]] = defaultdict(list)
+    parts: dict[str, float] = defaultdict(float)
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        path, places = write_scene(Path(folder))
+        engine = Engine(Path(sys.executable), folder, "--model", model)
+        try:
+            known = engine.ask("frames", {"source": str(path)})["frame_id"]
+            engine.click(known, [places[-1]])
+            with RasterFrame.open(path) as frame:
+                segmenter.segment(frame, [Prompt("first", points=(places[-1],))])
+                watch.watch(frame, "read", "read the raster")
+                watch.watch(segmenter.predictor.model, "encode", "encode")
+                watch.watch(segmenter.predictor.model, "decode", "decode")
+                for index in range(rounds):
+                    times["peer"].append(seconds(lambda: peer(image)))
+                    for x, y in places[CLICKS * index : CLICKS * (index + 1)]:
+                        once = Prompt("once", points=((x, y),))
+                        twice = Prompt("twice", points=((x, y), (x + 0.5, y + 0.5)))
+                        watch.spent.clear()
+                        times["cold"].append(seconds(lambda p=once: segmenter.segment(frame, [p])))  # type: ignore[misc]
+                        for name, spent in watch.spent.items():
+                            parts[name] += spent
+                        times["warm"].append(seconds(lambda p=twice: segmenter.segment(frame, [p])))  # type: ignore[misc]
+                        times["http cold"].append(engine.click(known, [(x, y)]))
+                        times["http warm"].append(engine.click(known, [(x, y), (x + 0.5, y + 0.5)]))
+        finally:
+            engine.end()
+    parts["polygon, measures and the rest"] = sum(times["cold"]) - sum(parts.values())
+    return times, parts
+
+
+def as_markdown(times: dict[str, list[float]], parts: dict[str, float]) -> str:
+    """Write the medians as a table, and the parts of a cold click as another."""
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    rows = (
+        ("segment_anything ViT-B, image encoder alone", "peer"),
+        ("cold click to polygon, Segmenter", "cold"),
+        ("second click, Segmenter", "warm"),
+        ("cold click to polygon, engine over HTTP", "http cold"),
+        ("second click, engine over HTTP", "http warm"),
+    )
+    lines = ["| | median | of the peer's encode |", "| --- | ---: | ---: |"]
+    for text, name in rows:
+        share = "1" if name == "peer" else f"1/{middle['peer'] / middle[name]:.0f}"
+        lines.append(f"| {text} | {middle[name] * 1e3:.0f} ms | {share} |")
+    lines += ["", "| part of a cold click | share |", "| --- | ---: |"]
+    whole = sum(parts.values())
+    lines += [f"| {name} | {spent / whole:.0%} |" for name, spent in parts.items()]
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.click", description=__doc__)
     parser.add_argument("--model", default="ros-sam-tiny")
-    parser.add_argument("--rounds", type=int, default=3, help="encodes of the peer; four clicks for each")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help=f"encodes of the peer; {CLICKS} places for each"
+    )
     options = parser.parse_args(arguments)
-    peer, image = sam_vit_b_encoder(), torch.zeros(1, 3, 1024, 1024)
-    segmenter = Segmenter.from_pretrained(options.model, cache=CacheOptions(disk_mb=0))
-    encode: list[float] = []
-    cold: list[float] = []
-    warm: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        path, places = write_scene(Path(folder))
-        with RasterFrame.open(path) as frame:
-            segmenter.segment(frame, [Prompt("first", points=(places[-1],))])
-            for index in range(options.rounds):
-                encode.append(seconds(lambda: peer(image)))
-                for x, y in places[4 * index : 4 * index + 4]:
-                    once = Prompt("once", points=((x, y),))
-                    twice = Prompt("twice", points=((x, y), (x + 0.5, y + 0.5)))
-                    cold.append(seconds(lambda p=once: segmenter.segment(frame, [p])))  # type: ignore[misc]
-                    warm.append(seconds(lambda p=twice: segmenter.segment(frame, [p])))  # type: ignore[misc]
-    sam, first, second = (statistics.median(times) for times in (encode, cold, warm))
+    times, parts = measure(options.model, options.rounds)
     sys.stdout.write(
-        f"{torch.get_num_threads()} threads, medians of {len(encode)} encodes and {len(cold)} clicks\n"
-        f"segment_anything ViT-B, image encoder alone   {sam * 1e3:9.0f} ms\n"
-        f"{segmenter.name}, cold click to polygon       {first * 1e3:9.0f} ms   1/{sam / first:.0f} of it\n"
-        f"{segmenter.name}, second click to polygon     {second * 1e3:9.0f} ms   "
-        f"{second / first:.2f} of the cold click\n"
+        f"{options.model}, {torch.get_num_threads()} threads, medians of {len(times['peer'])} encodes and "
+        f"{len(times['cold'])} places\n\n{as_markdown(times, parts)}\n"
     )
     return 0
 

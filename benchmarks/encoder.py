@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.click import sam_vit_b_encoder
+from benchmarks.parts import sam_vit_b_encoder
 from ros_sam_core.model.config import sam_config
 from ros_sam_core.model.image_encoder import build_sam_encoder
 from ros_sam_core.model.layouts import split_qkv
