@@ -16,10 +16,12 @@ from qgis.core import (
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterNumber,
 )
+from qgis.PyQt.QtGui import QIcon
 
 from ..engine.blocking import BlockingEngine, EngineCancelled
 from ..engine.errors import EngineError
 from ..i18n import tr
+from ..icons import icon
 from ..session.at_hand import FLIP
 from ..sources.source import SourceError
 from .asking import Searcher
@@ -35,6 +37,10 @@ class FindObjects(RasterAlgorithm):
     def name(self) -> str:
         """Return the name by which models and scripts know it."""
         return "find_objects"
+
+    def icon(self) -> QIcon:
+        """Return the icon in the toolbox."""
+        return icon("everything")
 
     def displayName(self) -> str:
         """Return the name in the toolbox."""
