@@ -38,7 +38,7 @@ from ros_sam_core.predict.crew import Here
 from ros_sam_core.predict.groups import group_prompts
 from ros_sam_core.predict.scene import SceneOptions, SceneRun, segment_scene
 
-COUNT = 320
+COUNT = 200
 PROMPTS = boxes_on(GRID, COUNT)
 
 
@@ -160,7 +160,7 @@ def test_a_cluster_that_is_not_there(
         SceneOptions(workers=0)
 
 
-def interrupted(raster: str, output: Path, options: SceneOptions, after: int = 100) -> SceneRun:
+def interrupted(raster: str, output: Path, options: SceneOptions, after: int = 64) -> SceneRun:
     """Run until some prompts are done, then stop as Ctrl-C does."""
     run = SceneRun(raster, PROMPTS, output, options)
 
@@ -184,7 +184,7 @@ def test_an_interrupted_run_leaves_a_valid_file_and_goes_on(
     assert len(first.not_done()) == COUNT - first.done
     with pytest.raises(OutputExists, match="--resume to go on"):
         segment_scene(raster, PROMPTS, output, options)
-    again = interrupted(raster, output, SceneOptions(model=model, resume=True), 200)
+    again = interrupted(raster, output, SceneOptions(model=model, resume=True), 128)
     assert again.resumed == first.done and again.done > first.done
     segment_scene(raster, PROMPTS, output, SceneOptions(model=model, resume=True))
     same(output, unbroken)
@@ -241,11 +241,9 @@ def test_each_crop_is_encoded_once(model: str, raster: str) -> None:
     for numbers in plan:
         bench.outline(job, numbers, table.take(numbers))
     bench.close()
-    predictor = bench._model(model, "cpu").predictor
-    looked_at_again = predictor.encoded - 100
-    assert 0 <= looked_at_again < 300, (
-        "four prompts each in one crop, and larger crops for masks that were cut"
-    )
+    assert bench._segmenter is not None
+    encoded = bench._segmenter[1].predictor.encoded
+    assert 40 <= encoded <= 160, "once for four prompts, and three times more where a mask is cut"
 
 
 def test_lanes_and_one_thread_give_the_same(
