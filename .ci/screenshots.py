@@ -20,7 +20,7 @@ IMAGES = ROOT / "docs" / "images"
 RUNS = {"en": ("en", "default"), "zh": ("zh-Hans", "default"), "dark": ("en", "Night Mapping")}
 WHOLE = ("hover", "outline", "box", "kept", "correct", "shape", "video", "processed")
 DIALOGS = ("setup-dialog", "settings", "export", "video-dialog", "processing")
-ELSEWHERE = ("outline", "shape", "video")
+ELSEWHERE = ("shape",)
 """What is shown in another language and in another theme."""
 
 
