@@ -1,7 +1,8 @@
 """Measure a model through the whole pipeline: `python -m training.evaluate --data val.json --model NAME`.
 
-Prompts are boxes, boxes with noise, and one click at the centre of each object; polygons are rasterised back
-and compared with the labels, instance by instance.
+Prompts are boxes, boxes with noise, and clicks of which each corrects the largest mistake; polygons are
+rasterised back and compared with the labels, object by object and frame by frame. Beside each number stand
+the filled box, GrabCut, and the same weights with the frame shown whole.
 """
 
 from __future__ import annotations
@@ -10,172 +11,144 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import spearmanr
-
-from ros_sam_core.errors import RosSamError
-from ros_sam_core.geo.array_frame import ArrayFrame
-from ros_sam_core.geo.grid import Grid
-from ros_sam_core.geo.prompts import Prompt
-from ros_sam_core.geo.segments import Segment
-from ros_sam_core.geo.vectorize import rasterize
+from ros_sam_core.errors import ConfigInvalid, RosSamError
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
-from training.prompts import centre_click, jitter_box, mask_box
-from training.scenes import Scene, SceneObject, build_pyramid, read_coco, reduce_by, split_scenes
-from training.validate import MOVERS
+from training.evaluation.data import guess_spec, open_scenes
+from training.evaluation.measure import Plan, measure
+from training.evaluation.methods import (
+    FilledBox,
+    GrabCut,
+    Method,
+    PeerUnavailable,
+    PipelineMethod,
+    whole_frames,
+)
+from training.evaluation.prompting import PromptKind
+from training.evaluation.report import as_markdown, report
+from training.evaluation.sheet import contact_sheet
 
-log = logging.getLogger(__name__)
-SIZES = ((0, 16), (16, 32), (32, 64), (64, 128), (128, 10_000))
-"""Object sizes by which results are listed: longer side of the box, pixels."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One object's outcome."""
-
-    class_name: str
-    longer_px: float
-    iou: float
-    score: float
-
-
-def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Return the IoU of two masks; 1 where both are empty."""
-    either = int((a | b).sum())
-    return int((a & b).sum()) / either if either else 1.0
+log = logging.getLogger("training.evaluate")
+KINDS = ("box", "box+10%", "box+20%", "click", "3clicks", "5clicks")
+PEERS = ("filled-box", "grabcut", "whole-frame")
 
 
-def reduce_scene(scene: Scene, factor: int) -> Scene:
-    """Reduce a scene by area averaging, its masks to the pixels that they fill by half."""
-    rgb = reduce_by(scene.rgb, factor)
-    objects = []
-    for obj in scene.objects:
-        full = (obj.frame_mask(scene.rgb.shape[:2])[..., None] * 255).astype(np.uint8)
-        mask = reduce_by(full, factor)[..., 0] >= 128
-        if mask.any():
-            x0, y0, x1, y1 = (int(v) for v in mask_box(mask))
-            box = (x0, y0, x1, y1)
-            objects.append(
-                SceneObject(mask[y0:y1, x0:x1].astype(np.uint8), x0, y0, box, obj.class_name, obj.id)
-            )
-    return Scene(build_pyramid(rgb, 1), tuple(objects), scene.name)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="COCO file, vector file, or folder (also a simulated video)")
+    add("--layout", default="", help="release, coco, frames or polygons, where the data do not tell")
+    add(
+        "--images", default="", help="folder of the images, or the raster; images/ beside the data by default"
+    )
+    add("--model", default="ros-sam-tiny", help="a model's name, or a checkpoint")
+    add("--device", default="cpu", help="cpu, cuda or mps")
+    add("--prompts", nargs="+", default=list(KINDS), help="box, box+20%%, click, 3clicks, …")
+    add("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="what stands beside the model")
+    add(
+        "--most-clicks", type=int, default=20, help="clicks to 80, 85 and 90 %% IoU stop here; 0: not counted"
+    )
+    add("--count-share", type=float, default=1.0, help="share of the images on which clicks are counted")
+    add("--aside", type=float, help="only the share of images that training sets aside")
+    add("--limit", type=int, default=0, help="only so many images, spread over the set")
+    add("--reduce", type=int, default=1, help="reduce the images by area averaging first")
+    add("--output", type=Path, help="folder for report.json, report.md and overlays.png")
+    add("--json", type=Path, help="write all figures here")
+    add("--seed", type=int, default=0)
+    return parser
 
 
-def make_prompt(obj: SceneObject, kind: str, seed: int) -> Prompt:
-    """Make an object's prompt: "box", "box+20%" (noise) or "click" (at the centre)."""
-    if kind == "click":
-        xy = centre_click(obj.mask > 0) + np.array([obj.x0, obj.y0])
-        return Prompt(str(obj.id), points=(tuple(xy.tolist()),))
-    box = np.array(obj.box)
-    if kind != "box":
-        share = int(kind.removeprefix("box+").removesuffix("%")) / 100
-        box = jitter_box(box, share, np.random.default_rng([seed, obj.id + 1]))
-    return Prompt(str(obj.id), box=tuple(box.tolist()))
+def make_methods(segmenter: Segmenter, peers: Sequence[str]) -> list[Method]:
+    """Return the model and its peers; one that cannot be had is named and left out."""
+    methods: list[Method] = [PipelineMethod(segmenter)]
+    if "whole-frame" in peers:
+        methods.append(whole_frames(segmenter))
+    if "grabcut" in peers:
+        try:
+            methods.append(GrabCut())
+        except PeerUnavailable as error:
+            log.warning("GrabCut is left out: %s", error)
+    if "filled-box" in peers:
+        methods.append(FilledBox())
+    return methods
 
 
-def run_scene(segmenter: Segmenter, scene: Scene, kind: str, seed: int) -> Iterator[Result]:
-    """Segment every object of a scene and compare with its label; an object that is not found scores 0."""
-    frame = ArrayFrame(scene.rgb, Grid(scene.rgb.shape[:2]), source=scene.name)
-    prompts = [make_prompt(obj, kind, seed) for obj in scene.objects]
-    for obj, result in zip(scene.objects, segmenter.iter_segments(frame, prompts), strict=True):
-        longer = max(obj.box[2] - obj.box[0], obj.box[3] - obj.box[1])
-        if isinstance(result, Segment):
-            iou = mask_iou(rasterize(result.geometry, frame.grid), obj.frame_mask(frame.grid.shape))
-            yield Result(obj.class_name, longer, iou, result.score)
-        else:
-            yield Result(obj.class_name, longer, 0.0, 0.0)
+def run(options: argparse.Namespace) -> None:
+    """Evaluate as the command line says.
+
+    Raises:
+        RosSamError: The model or the data cannot be read, or an option is wrong.
+    """
+    kinds = tuple(PromptKind.parse(text) for text in options.prompts)
+    if options.most_clicks < 0 or not 0 <= options.count_share <= 1:
+        raise ConfigInvalid("--most-clicks must be 0 or more, --count-share a share, 0 to 1")
+    spec = guess_spec(options.data, options.layout, options.images)
+    scenes, told = open_scenes(spec, aside=options.aside, limit=options.limit, reduce=options.reduce)
+    log.info("%s", told)
+    segmenter = Segmenter.from_pretrained(options.model, options.device, cache=CacheOptions(disk_mb=0))
+    methods = make_methods(segmenter, options.peers)
+    counted = tuple(m.name for m in methods[:1])
+    plan = Plan(
+        kinds, options.most_clicks, counted, options.count_share, keep=methods[0].name, seed=options.seed
+    )
+    measured = measure(methods, scenes, plan, progress=_Progress())
+    settings = {
+        name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()
+    }
+    settings |= {
+        "model": segmenter.name,
+        "weights": segmenter.weights,
+        "images": len(scenes),
+        "objects": sum(len(scene.objects) for scene in scenes),
+    }
+    figures = report(measured, settings)
+    table = as_markdown(figures, options.most_clicks)
+    sys.stdout.write(table)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "report.json").write_text(json.dumps(figures, indent=1))
+        (options.output / "report.md").write_text(table)
+        contact_sheet(measured.columns[0], scenes).save(options.output / "overlays.png")
+        log.info("written to %s", options.output)
 
 
-def filled_boxes(scenes: Sequence[Scene]) -> list[Result]:
-    """Return what the filled box would score: something to hold the numbers against."""
-    return [
-        Result(obj.class_name, max(obj.mask.shape), float((obj.mask > 0).mean()), 0.0)
-        for scene in scenes
-        for obj in scene.objects
-    ]
+class _Progress:
+    """Say now and then how far it is and how long it will take."""
+
+    def __init__(self) -> None:
+        self.start = self.told = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.told > 10 or done == total:
+            self.told = now
+            left = (now - self.start) / done * (total - done)
+            log.info("image %d of %d, %.0f s left", done, total, left)
 
 
-def interval(values: NDArray[np.float64], seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of a mean."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def summarise(results: Sequence[Result]) -> dict[str, Any]:
-    """Group results: all, the movers, each class, each size; mean IoU with its interval, and n."""
-    groups = {"all": list(results), "airplane, ship, vehicle": [r for r in results if r.class_name in MOVERS]}
-    for name in sorted({r.class_name for r in results}):
-        groups[name] = [r for r in results if r.class_name == name]
-    for low, high in SIZES:
-        name = f"{low}-{high} px" if high < 10_000 else f"{low} px and more"
-        groups[name] = [r for r in results if low <= r.longer_px < high]
-    rows = {}
-    for name, group in groups.items():
-        if group:
-            ious = np.array([r.iou for r in group])
-            low, high = interval(ious)
-            rows[name] = {"iou": float(ious.mean()), "low": low, "high": high, "n": len(group)}
-    correlation = float(spearmanr([r.score for r in results], [r.iou for r in results]).statistic)
-    return {"groups": rows, "score_rank_correlation": None if np.isnan(correlation) else correlation}
-
-
-def as_markdown(summaries: dict[str, dict[str, Any]]) -> str:
-    """Write summaries as one table: a row a group, a column a kind of prompt."""
-    kinds = list(summaries)
-    names = list(dict.fromkeys(name for s in summaries.values() for name in s["groups"]))
-    lines = ["| objects | n | " + " | ".join(kinds) + " |", "| --- | ---: |" + " --- |" * len(kinds)]
-    for name in names:
-        cells = []
-        count = 0
-        for kind in kinds:
-            row = summaries[kind]["groups"].get(name)
-            cells.append("" if row is None else f"{row['iou']:.3f} ({row['low']:.3f}-{row['high']:.3f})")
-            count = row["n"] if row else count
-        lines.append(f"| {name} | {count} | " + " | ".join(cells) + " |")
-    ranks = [summaries[kind]["score_rank_correlation"] for kind in kinds]
-    cells = ["" if rank is None else f"{rank:.2f}" for rank in ranks]
-    lines.append("| rank correlation of `score` with IoU | | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="COCO instances file; images/ beside it")
-    parser.add_argument("--model", default="ros-sam-tiny", help="a model's name, or a checkpoint")
-    parser.add_argument("--prompts", nargs="+", default=["box", "box+10%", "box+20%", "click"])
-    parser.add_argument("--aside", type=float, help="only the share of images that training sets aside")
-    parser.add_argument("--reduce", type=int, default=1, help="reduce the images by area averaging first")
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    log.setLevel(logging.INFO)
     try:
-        segmenter = Segmenter.from_pretrained(options.model, cache=CacheOptions(disk_mb=0))
-        scenes = list(read_coco(options.data))
-        if options.aside is not None:
-            scenes = split_scenes(scenes, options.aside, seed=0)[1]
+        run(options)
     except RosSamError as error:
         log.error("%s", error)
         return 2
-    if options.reduce > 1:
-        scenes = [reduce_scene(scene, options.reduce) for scene in scenes]
-    summaries = {"filled box": summarise(filled_boxes(scenes))}
-    for kind in options.prompts:
-        results = [r for scene in scenes for r in run_scene(segmenter, scene, kind, options.seed)]
-        summaries[kind] = summarise(results)
-    sys.stdout.write(as_markdown(summaries) + "\n")
-    if options.json:
-        options.json.write_text(json.dumps(summaries, indent=1))
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return 130
     return 0
 
 

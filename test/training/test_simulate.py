@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from ros_sam_core.errors import ConfigInvalid, OutputExists
 from ros_sam_core.geo.raster import RasterFrame
+from training.readers import DatasetSpec, open_dataset
 from training.scenes import read_coco
 from training.simulate import (
     Light,
@@ -32,7 +33,7 @@ from training.simulate import (
     raster_ground,
 )
 from training.simulate.__main__ import main
-from training.simulate.files import run_lengths, write_video
+from training.simulate.files import write_video
 from training.simulate.healing import heal
 from training.simulate.motion import Path as Way
 
@@ -240,7 +241,7 @@ def test_files_say_what_the_frames_say(video: SimulatedVideo, tmp_path: Path) ->
     assert len(coco["annotations"]) == len(objects) == len(outlines) == len(mot) == count
     assert set(tracks.track) == set(objects.track)
     for frame in video:
-        with RasterFrame.open(folder / "frames" / f"{frame.number:06d}.tif") as read:
+        with RasterFrame.open(folder / "images" / f"{frame.number:06d}.tif") as read:
             rgb, _ = read.read(0, 0, *frame.grid.size)
             assert np.array_equal(rgb, frame.rgb) and read.time == frame.time
             assert read.grid.transform.almost_equals(frame.grid.transform)
@@ -253,18 +254,24 @@ def test_files_say_what_the_frames_say(video: SimulatedVideo, tmp_path: Path) ->
             row = mot[(mot[:, 0] == frame.number + 1) & (mot[:, 1] == obj.track)][0]
             x0, y0, x1, y1 = obj.box
             assert row[2:6] == pytest.approx((x0 + 1, y0 + 1, x1 - x0, y1 - y0), abs=1e-3)
-    for note in coco["annotations"][:8]:
-        runs = note["segmentation"]["counts"]
-        flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(bool)
-        mask = flat.reshape(note["segmentation"]["size"], order="F")
-        assert np.array_equal(mask, video.frame(note["image_id"] - 1).labels == note["track_id"])
 
 
-def test_run_lengths_of_masks_that_reach_the_last_pixel() -> None:
-    mask = np.array([[0, 1], [0, 1]], bool)
-    assert run_lengths(mask) == {"size": [2, 2], "counts": [2, 2]}
-    assert run_lengths(np.ones((1, 3), bool))["counts"] == [0, 3]
-    assert run_lengths(np.zeros((2, 2), bool))["counts"] == [4]
+@pytest.mark.parametrize("layout", ["coco", "frames"])
+def test_the_readers_read_a_video(video: SimulatedVideo, tmp_path: Path, layout: str) -> None:
+    folder = write_video(video, tmp_path / "video")
+    spec = {
+        "coco": DatasetSpec("coco", str(folder / "coco.json")),
+        "frames": DatasetSpec("frames", str(folder / "masks"), classes=str(folder / "classes.json")),
+    }[layout]
+    read = sorted(open_dataset(spec).scenes, key=lambda scene: scene.name)
+    for scene, frame in zip(read, video, strict=True):
+        assert np.array_equal(scene.rgb, frame.rgb) and scene.grid.crs == frame.grid.crs
+        tracks = {o.track if layout == "coco" else o.id: o for o in scene.objects}
+        assert set(tracks) == set(np.unique(frame.labels)) - {0}
+        for track, obj in tracks.items():
+            assert np.array_equal(obj.frame_mask(scene.shape), frame.labels == track)
+            assert obj.class_name == video.players[track - 1].actor.class_name
+        assert layout == "frames" or (scene.frame, scene.video) == (frame.number, "video")
 
 
 def test_a_raster_keeps_its_place(tmp_path: Path) -> None:

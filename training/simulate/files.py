@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from ros_sam_core.errors import OutputExists, OutputFailed
+from training.rle import encode_rle
 from training.simulate.options import MOVABLE
 from training.simulate.preview import contact_sheet, spread
 from training.simulate.video import SimulatedFrame, SimulatedVideo
@@ -36,12 +37,13 @@ def write_video(
 ) -> Path:
     """Write a video and its truth into a folder, which appears when all of it is there.
 
-    `frames/000000.tif` … are the frames, with their time in `TIFFTAG_DATETIME` and ACQUISITIONDATETIME;
-    `masks/000000.tif` … the track of each pixel, 0 for none. `truth.gpkg` holds the layers `objects` (what is
-    seen of each object in each frame), `outlines` (all of it) and `tracks` (the way of its middle), in the
-    frames' CRS at the true place on the ground. `coco.json` is a COCO file with `videos` and a track an
-    annotation; `mot.txt` has MOT Challenge's columns (frame from 1, track, left, top, width, height, 1,
-    class, share seen; pixels from 1, as there). `video.json` says how it was made, `preview.png` shows it.
+    `images/000000.tif` … are the frames, with their time in `TIFFTAG_DATETIME` and ACQUISITIONDATETIME;
+    `masks/000000.tif` … the track of each pixel, 0 for none; `classes.json` the class of each track.
+    `truth.gpkg` holds the layers `objects` (what is seen of each object in each frame), `outlines` (all of
+    it) and `tracks` (the way of its middle), in the frames' CRS at the true place on the ground. `coco.json`
+    is a COCO file with `videos` and a track an annotation; `mot.txt` has MOT Challenge's columns (frame from
+    1, track, left, top, width, height, 1, class, share seen; pixels from 1, as there). `video.json` says how
+    it was made, `preview.png` shows it.
 
     Args:
         video: The video.
@@ -85,19 +87,21 @@ def write_video(
 
 
 def _write(video: SimulatedVideo, folder: Path, progress: Progress | None, cancel: Cancel | None) -> None:
-    (folder / "frames").mkdir(parents=True)
+    (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     truth = _Truth(video)
     for frame in video:
         if cancel is not None and cancel():
             raise InterruptedError("cancelled")
         name = f"{frame.number:06d}.tif"
-        _write_raster(folder / "frames" / name, np.moveaxis(frame.rgb, -1, 0), frame)
+        _write_raster(folder / "images" / name, np.moveaxis(frame.rgb, -1, 0), frame)
         _write_raster(folder / "masks" / name, frame.labels[None].astype(np.uint16), frame)
         truth.add(frame)
         if progress is not None:
             progress(frame.number + 1, len(video))
     truth.write(folder)
+    classes = {str(player.track): player.actor.class_name for player in video.players}
+    (folder / "classes.json").write_text(json.dumps(classes, indent=1))
     told = {"ground": video.ground.name, "seed": video.seed, "gsd_m": video.gsd_m}
     told["options"] = dataclasses.asdict(video.options)
     (folder / "video.json").write_text(json.dumps(told, indent=1))
@@ -145,7 +149,7 @@ class _Truth:
             {
                 "id": frame.number + 1,
                 "video_id": 1,
-                "frame_index": frame.number,
+                "frame_id": frame.number,
                 "file_name": f"{frame.number:06d}.tif",
                 "width": width,
                 "height": height,
@@ -182,7 +186,7 @@ class _Truth:
             "video_id": 1,
             "track_id": obj.track,
             "category_id": self.categories[obj.class_name],
-            "segmentation": run_lengths(mask),
+            "segmentation": encode_rle(mask),
             "area": int(mask.sum()),
             "bbox": [round(v, 4) for v in (x0, y0, x1 - x0, y1 - y0)],
             "iscrowd": 0,
@@ -195,6 +199,7 @@ class _Truth:
 
     def write(self, folder: Path) -> None:
         video, crs = self.video, self.video.ground_grid.crs
+        name = folder.name.strip(".").removesuffix(".part")
         columns = ["track", "class", "frame", "time", "speed_mps", "heading", "seen", "geometry"]
         frame = geopandas.GeoDataFrame(self.rows, columns=columns, geometry="geometry", crs=crs)
         path = folder / "truth.gpkg"
@@ -203,7 +208,7 @@ class _Truth:
         self._tracks(frame).to_file(path, layer="tracks", engine="pyogrio")
         coco = {
             "info": {"description": f"simulated video over {video.ground.name}, seed {video.seed}"},
-            "videos": [{"id": 1, "name": "frames", "fps": video.options.fps, "length": len(video)}],
+            "videos": [{"id": 1, "name": name, "fps": video.options.fps, "length": len(video)}],
             "images": self.images,
             "annotations": self.annotations,
             "categories": [{"id": number, "name": name} for name, number in self.categories.items()],
@@ -232,14 +237,3 @@ class _Truth:
             )
         columns = ["track", "class", "first", "last", "mean_mps", "geometry"]
         return geopandas.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=frame.crs)
-
-
-def run_lengths(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return a mask as COCO's uncompressed run lengths: column by column, the first run is background."""
-    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
-    edges = np.flatnonzero(np.diff(flat.astype(np.int8)))
-    cuts = np.concatenate([[0], edges, [mask.size]])
-    counts = np.diff(cuts)
-    if len(edges) and edges[-1] == mask.size:
-        counts = counts[:-1]
-    return {"size": [int(n) for n in mask.shape], "counts": [int(n) for n in counts]}

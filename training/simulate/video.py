@@ -120,8 +120,16 @@ class SimulatedFrame:
             mask = (coverage(rings, (y1 - y0, x1 - x0), (x0, y0)) > 0.5).astype(np.uint8)
             if mask.any():
                 box = (float(x0), float(y0), float(x1), float(y1))
-                objects.append(SceneObject(mask, x0, y0, box, obj.class_name, obj.track))
-        return Scene(build_pyramid(self.rgb), tuple(objects), f"{name}, frame {self.number}")
+                objects.append(SceneObject(mask, x0, y0, box, obj.class_name, obj.track, obj.track))
+        return Scene(
+            build_pyramid(self.rgb),
+            tuple(objects),
+            f"{name}, frame {self.number}",
+            name,
+            self.number,
+            self.time,
+            self.grid,
+        )
 
 
 class SimulatedVideo:
