@@ -364,6 +364,10 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>最大长度（米）</translation>
     </message>
     <message>
+      <source>Looking for a Python that will do…</source>
+      <translation>正在查找可用的 Python…</translation>
+    </message>
+    <message>
       <source>Make the environment</source>
       <translation>创建环境</translation>
     </message>

@@ -48,6 +48,7 @@ class Installer(QObject):
         self._process: QProcess | None = None
         self._log: Any = None
         self._facts: dict[str, Any] = {}
+        self.variant = Variant.ONNX
 
     @property
     def is_running(self) -> bool:
@@ -72,6 +73,7 @@ class Installer(QObject):
             NoWheel: this copy of the plugin brings none.
         """
         wheel = wheel or find_wheel()
+        self.variant = variant
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)
         free = shutil.disk_usage(os.path.dirname(self.folder)).free // 2**20
         if free < ROOM_MB[variant]:

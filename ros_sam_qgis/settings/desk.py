@@ -15,6 +15,7 @@ from ..engine.engine import Engine
 from ..engine.errors import EngineNotConfigured
 from ..install.diagnostics import diagnostics
 from ..install.installer import Installer
+from ..install.plan import Variant
 from . import store as settings
 from .page import SettingsFactory, SettingsPage
 from .setup_dialog import SetupDialog
@@ -97,7 +98,15 @@ class SettingsDesk(QObject):
     def _on_installed(self, good: bool, _: str) -> None:
         self.offer_setup()
         if good:
+            settings.put("engine/device", device_for(self.installer.variant, settings.get("engine/device")))
             self._engine.restart()
+
+
+def device_for(variant: Variant, before: str) -> str:
+    """Return the device that a fresh environment is for; another choice of the user's stays where it can."""
+    if variant is Variant.CUDA:
+        return "cuda"
+    return before if variant.has_torch and before != "cuda" else "cpu"
 
 
 def plugin_version() -> str:

@@ -75,6 +75,8 @@ class SetupDialog(QDialog):
         installer.finished.connect(self._on_finished)
         self._show_running(installer.is_running)
         self.go.setEnabled(False)
+        if not installer.is_running:
+            self.step.setText(tr("Looking for a Python that will do…"))
         run_in_background(tr("ROS-SAM: look for Python"), find_pythons, self._on_pythons, self.step.setText)
 
     def done(self, result: int) -> None:
@@ -108,8 +110,8 @@ class SetupDialog(QDialog):
     def _on_pythons(self, pythons: Pythons) -> None:
         self.python.addItems(pythons.usable)
         self.go.setEnabled(not self.installer.is_running)
-        if pythons.hint:
-            self.step.setText(pythons.hint)
+        if not self.installer.is_running:
+            self.step.setText(pythons.hint or " ")
 
     def _on_go(self) -> None:
         variant = next(one for one, button in self.variants.items() if button.isChecked())

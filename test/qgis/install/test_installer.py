@@ -20,6 +20,7 @@ from ros_sam_qgis.install.installer import Installer
 from ros_sam_qgis.install.plan import NoWheel, Step, Variant, find_pythons, find_wheel, is_new_enough, plan
 from ros_sam_qgis.install.proxy import proxy_environment
 from ros_sam_qgis.settings import store as settings
+from ros_sam_qgis.settings.desk import device_for
 
 TINY = "ros_sam-9.9.9-py3-none-any.whl"
 
@@ -249,3 +250,9 @@ def test_pip_goes_through_qgis_own_proxy(proxy: QgsSettings) -> None:
     assert found["NO_PROXY"] == "localhost,127.0.0.1,intra.example.org"
     proxy.setValue("proxy/proxyType", "DefaultProxy")
     assert proxy_environment() == {}
+
+
+def test_the_device_follows_what_was_set_up() -> None:
+    assert device_for(Variant.CUDA, "cpu") == "cuda"
+    assert device_for(Variant.ONNX, "cuda") == device_for(Variant.CPU, "cuda") == "cpu"
+    assert device_for(Variant.CPU, "mps") == "mps" and device_for(Variant.ONNX, "mps") == "cpu"
