@@ -166,12 +166,15 @@ def search(
 def table(tallies: dict[str, Tally], classes: Sequence[str]) -> str:
     """Write recall, outlines a megapixel, and precision by threshold."""
     lines = [
-        "| search | pred_iou | recall | " + " | ".join(classes) + " | outlines a megapixel | matched share |",
-        "| --- | ---: | ---: | " + " ---: |" * len(classes) + " ---: | ---: |",
+        "".join(f"| {name} " for name in ("search", "pred_iou", "recall", *classes))
+        + "| outlines a megapixel | matched share |",
+        "| --- " + "| ---: " * (4 + len(classes)) + "|",
     ]
     for name, tally in tallies.items():
         for threshold in THRESHOLDS:
-            by_class = [f"{tally.recall(threshold, one):.3f}" for one in classes]
+            by_class = [
+                f"{tally.recall(threshold, one):.3f}" if one in tally.classes else "none" for one in classes
+            ]
             cells = [name, f"{threshold:.2f}", f"{tally.recall(threshold):.3f}", *by_class]
             cells += [f"{tally.density(threshold):.0f}", f"{tally.precision(threshold):.3f}"]
             lines.append("| " + " | ".join(cells) + " |")
@@ -220,6 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", default="ros-sam-tiny")
     parser.add_argument("--data", type=Path, help="COCO instances file; images/ beside it")
     parser.add_argument("--images", type=int, help="only so many of its images, drawn by --seed")
+    parser.add_argument("--first", type=int, help="only so many of its images, from the first")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="1/1", help="such as 1/2: every second image, from the first")
     parser.add_argument("--only", choices=("tiled", "whole"), help="one of the two searches")
@@ -240,6 +244,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.only:
             tallies = {options.only: Tally()}
         for index, image in enumerate(images):
+            if options.first is not None and index >= options.first:
+                break
             if index % parts != part - 1:
                 continue
             for kind, tally in tallies.items():

@@ -230,7 +230,7 @@
     <message>
       <source>Finds and outlines the objects of an image, with no prompts, of any class.
 
-Area: polygons in any CRS; only objects in them are found. Without it the whole image is searched, which takes a while: half a minute a million pixels on two processor cores.
+Area: polygons in any CRS; only objects in them are found. Without it the whole image is searched, which takes a while: half a minute a million pixels on one processor core.
 
 Shortest and longest length: of the objects looked for, in metres (pixels where the image has no CRS); 0 is 24 and 240 pixels. They decide how long it takes: half the shortest length takes four times as long.
 
@@ -239,7 +239,7 @@ Least score: outlines that the model expects to be worse are left out; lower it 
 The result has a polygon for each object, in the CRS of the image, with its expected IoU (score), area and perimeter on the ground, and where it comes from.</source>
       <translation>在没有提示的情况下查找并提取影像中的目标，不区分类别。
 
-区域：任意坐标参照系的多边形；只查找其中的目标。不指定时搜索整幅影像，耗时较长：在两个处理器核心上，每一百万像素约半分钟。
+区域：任意坐标参照系的多边形；只查找其中的目标。不指定时搜索整幅影像，耗时较长：在一个处理器核心上，每一百万像素约半分钟。
 
 最小和最大长度：要查找的目标的长度，单位为米（影像没有坐标参照系时为像素）；0 表示 24 和 240 像素。它们决定耗时：最小长度减半，耗时为四倍。
 

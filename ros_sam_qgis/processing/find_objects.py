@@ -51,7 +51,7 @@ class FindObjects(RasterAlgorithm):
         return tr(
             "Finds and outlines the objects of an image, with no prompts, of any class.\n\n"
             "Area: polygons in any CRS; only objects in them are found. Without it the whole image is "
-            "searched, which takes a while: half a minute a million pixels on two processor cores.\n\n"
+            "searched, which takes a while: half a minute a million pixels on one processor core.\n\n"
             "Shortest and longest length: of the objects looked for, in metres (pixels where the image has "
             "no CRS); 0 is 24 and 240 pixels. They decide how long it takes: half the shortest length takes "
             "four times as long.\n\n"
