@@ -14,6 +14,7 @@ from ros_sam_core.errors import ConfigInvalid
 from training.readers.images import find_images
 from training.readers.labelled_frames import read_table
 from training.readers.ledger import Ledger
+from training.readers.names import number_in
 from training.scenes import DatasetError
 
 Boxes = dict[Path, list["TrackBox"]]
@@ -104,7 +105,7 @@ def find_sequences(tracks: Path, images: Path, ledger: Ledger) -> list[TrackedSe
         if not path.exists():
             raise DatasetError(f"{path} does not exist")
     if tracks.is_file():
-        name = images.stem if images.is_file() else images.name
+        name = images.stem if images.is_file() else _title(images)
         frames = (images,) if images.is_file() else tuple(_by_number(find_images(images)))
         return [TrackedSequence(name, tracks, frames)]
     if images.is_file():
@@ -118,8 +119,8 @@ def find_sequences(tracks: Path, images: Path, ledger: Ledger) -> list[TrackedSe
             continue
         used.add(boxes)
         found.append(TrackedSequence(folder.name, boxes, tuple(_by_number(find_images(folder)))))
-    if not folders and (boxes := _boxes_of(tracks, images.name)) is not None:
-        return [TrackedSequence(images.name, boxes, tuple(_by_number(find_images(images))))]
+    if not folders and (boxes := _boxes_of(tracks, _title(images))) is not None:
+        return [TrackedSequence(_title(images), boxes, tuple(_by_number(find_images(images))))]
     for path in sorted(p for p in tracks.iterdir() if p.suffix.lower() in SUFFIXES and p not in used):
         ledger.fault("missing images", path, "", f"no folder of frames of this name is in {images}")
     if not found:
@@ -132,13 +133,13 @@ def _boxes_of(tracks: Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _number(path: Path) -> int:
-    digits = re.findall(r"\d+", path.stem)
-    return int(digits[-1]) if digits else -1
+def _title(folder: Path) -> str:
+    """Return the name of a folder of frames; its parent's, where it is named for what it holds."""
+    return folder.resolve().parent.name if folder.name in ("frames", "images", "img", "img1") else folder.name
 
 
 def _by_number(paths: Sequence[Path]) -> list[Path]:
-    return sorted(paths, key=lambda path: (path.parent, _number(path), path.name))
+    return sorted(paths, key=lambda path: (path.parent, number_in(path), path.name))
 
 
 def read_tracks(sequence: TrackedSequence, options: TrackOptions, ledger: Ledger) -> Boxes:
@@ -254,7 +255,7 @@ def _mot(sequence: TrackedSequence, rows: Sequence[Row], options: TrackOptions, 
 def _images_by_frame(
     sequence: TrackedSequence, used: Sequence[int], options: TrackOptions
 ) -> dict[int, Path]:
-    numbers = [_number(path) for path in sequence.frames]
+    numbers = [number_in(path) for path in sequence.frames]
     unique = len(set(numbers)) == len(numbers)
     fits = unique and min(numbers, default=0) >= 1 and set(used) <= set(numbers)
     if options.frames == "number" or (options.frames == "auto" and fits):

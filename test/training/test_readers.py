@@ -65,6 +65,16 @@ def test_all_layouts_give_the_same_samples(scenes, tmp_path):
             assert torch.equal(one.targets, other.targets)
 
 
+def test_a_frame_may_be_told_by_its_number(scenes, tmp_path):
+    one = [s for s in scenes if s.video == "video0"]
+    spec = made.polygons(tmp_path, one)
+    table = made.geopandas.read_file(spec["path"])
+    table["frame"] = table["frame"].str[-4:].astype(int)
+    table.to_file(spec["path"], layer="labels")
+    read = open_dataset(DatasetSpec(**spec)).scenes
+    assert [facts(scene) for scene in read] == [facts(scene) for scene in one]
+
+
 def test_classes_of_pixels_are_cut_into_objects(scenes, tmp_path):
     spec = made.labelled_frames(tmp_path, scenes[:1])
     label = tmp_path / "labels" / scenes[0].name

@@ -71,7 +71,10 @@ class Ledger:
         found = Skipped(str(file), item, reason, kind, class_name)
         if ((item and self.objects) or self.on_error) == "stop":
             raise DatasetError(f'{found}; mend it, or set on_error = "skip" to leave it out')
-        log.warning("left out: %s", found)
+        if len(self.skipped) < TOLD:
+            log.warning("left out: %s", found)
+        elif len(self.skipped) == TOLD:
+            log.warning("more is left out; the summary counts it")
         self.skipped.append(found)
 
     def summary(self) -> str:

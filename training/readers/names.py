@@ -42,6 +42,12 @@ def steps(items: Sequence[T], told: Told) -> Iterator[T]:
             told.progress(done + 1, len(items))
 
 
+def number_in(path: Path) -> int:
+    """Return the last number in a file's name; -1 where there is none."""
+    digits = re.findall(r"\d+", path.stem)
+    return int(digits[-1]) if digits else -1
+
+
 def place(relative: Path, spec: DatasetSpec, file: Path, ledger: Ledger) -> tuple[str, int]:
     """Return the video and the number of a frame by its name.
 
@@ -56,5 +62,4 @@ def place(relative: Path, spec: DatasetSpec, file: Path, ledger: Ledger) -> tupl
         video = (match.group(1) or "") if match else ""
     else:
         video = "" if relative.parent == Path(".") else relative.parent.as_posix()
-    digits = re.findall(r"\d+", relative.stem)
-    return video, int(digits[-1]) if video and digits else -1
+    return video, number_in(relative) if video else -1

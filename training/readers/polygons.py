@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from training.readers.images import (
     wanted,
 )
 from training.readers.ledger import Ledger
-from training.readers.names import Told, place, steps
+from training.readers.names import Told, number_in, place, steps
 from training.readers.spec import DatasetSpec
 from training.scenes import DatasetError, Scene, SceneObject, StoredPyramid, object_of
 
@@ -65,12 +66,16 @@ def read_polygons(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
     paths = find_images(source) if source.is_dir() else [source]
     root = source if source.is_dir() else source.parent
     tree = shapely.STRtree(layer.geometries)
+    numbers = Counter(number_in(path) for path in paths)
     unused = set(range(len(layer.geometries)))
     for path in steps(paths, told):
         name = path.relative_to(root)
         try:
             image = open_image(path, spec.bands, spec.stretch)
-            under = _under(layer, tree, image, name)
+            known = {name.stem, name.name, name.as_posix(), name.with_suffix("").as_posix()}
+            if numbers[number_in(path)] == 1:
+                known.add(str(number_in(path)))
+            under = _under(layer, tree, image, known)
         except (DatasetError, CrsTransformFailed) as error:
             ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))
             continue
@@ -161,10 +166,9 @@ def _whole(value: Any, otherwise: int) -> int:
         return otherwise
 
 
-def _under(layer: _Layer, tree: shapely.STRtree, image: OpenImage, name: Path) -> list[int]:
+def _under(layer: _Layer, tree: shapely.STRtree, image: OpenImage, known: set[str]) -> list[int]:
     """Return the polygons that belong to an image, in the layer's order."""
     if layer.frames is not None:
-        known = {name.stem, name.name, name.as_posix(), name.with_suffix("").as_posix()}
         return [i for i, frame in enumerate(layer.frames) if frame in known]
     footprint = _grid(image).footprint
     if layer.crs is not None:
