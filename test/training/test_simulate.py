@@ -186,6 +186,18 @@ def test_healing_leaves_no_trace_of_an_object() -> None:
     assert steps[59, 70:110].mean() < 1.5 * steps[10:50].mean()
 
 
+def test_healing_neither_copies_nor_blends_with_what_is_no_ground() -> None:
+    rng = np.random.default_rng(0)
+    rgb = rng.uniform(0.3, 0.32, (80, 80, 3)).astype(np.float32)
+    holes, solid = np.zeros((80, 80), bool), np.zeros((80, 80), bool)
+    holes[30:50, 30:50] = True
+    solid[30:50, 50:64] = solid[4:14] = True
+    rgb[solid] = 1.0
+    rgb[29, 35:40] = 0.9  # a little that the label of the object has missed
+    healed, left_open = heal(rgb, holes, rng, solid)
+    assert not left_open.any() and healed[holes].max() < 0.35
+
+
 def test_a_hole_without_ground_around_it_stays_open() -> None:
     rgb = np.full((40, 40, 3), 0.5, np.float32)
     holes = np.ones((40, 40), bool)

@@ -155,7 +155,8 @@ def labelled_ground(scene: Scene, seed: int = 0, grid: Grid | None = None) -> Gr
         hole &= ~(ndimage.binary_dilation(others & ~mask, iterations=1))
         holes[window] |= hole
         natives.append(Native(actor, pose, hole, (top, left)))
-    healed, left_open = heal(rgb, holes, rng)
+    solid = ndimage.binary_dilation(everything > 0, iterations=2) & ~holes
+    healed, left_open = heal(rgb, holes, rng, solid)
     kept = tuple(_stuck(native, left_open) for native in natives)
     sun, shade = _sun(pulls, len(natives), rng)
     gsd_m = _guessed_gsd(natives) if grid is None else None

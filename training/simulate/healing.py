@@ -19,6 +19,7 @@ _RING_PX = 4
 _TRIES = 240
 _MOST_RING = 400
 _DARKER = 0.72
+_LEAST_OFF = 0.08
 
 
 def shadow_of(rgb: Picture, mask: Mask, others: Mask) -> Mask:
@@ -46,19 +47,24 @@ def shadow_of(rgb: Picture, mask: Mask, others: Mask) -> Mask:
     return np.isin(regions, touching[touching > 0])
 
 
-def heal(rgb: Picture, holes: Mask, rng: np.random.Generator) -> tuple[Picture, Mask]:
+def heal(
+    rgb: Picture, holes: Mask, rng: np.random.Generator, avoid: Mask | None = None
+) -> tuple[Picture, Mask]:
     """Fill holes from the ground around them.
 
     Args:
         rgb: float32 [H, W, 3].
         holes: bool [H, W].
         rng: Draws the places that are tried.
+        avoid: What is no ground, bool [H, W]: it is neither copied into a hole nor blended with one.
 
     Returns:
         The healed picture, and the holes that nothing nearby could fill, bool [H, W].
     """
     healed = rgb.copy()
     open_holes = holes.copy()
+    taken = holes if avoid is None else holes | avoid
+    taken = taken.copy()
     regions, count = ndimage.label(holes, np.ones((3, 3)))
     slices = ndimage.find_objects(regions)
     order = np.argsort(ndimage.sum(holes, regions, np.arange(1, count + 1))) if count else []
@@ -67,16 +73,17 @@ def heal(rgb: Picture, holes: Mask, rng: np.random.Generator) -> tuple[Picture, 
         top, left = max(rows.start - _RING_PX, 0), max(columns.start - _RING_PX, 0)
         window = np.s_[top : rows.stop + _RING_PX, left : columns.stop + _RING_PX]
         hole = regions[window] == index + 1
-        ring = ndimage.binary_dilation(hole, iterations=_RING_PX) & ~open_holes[window]
-        found = _best_source(healed, open_holes, (top, left), hole, ring, rng) if ring.any() else None
+        ring = ndimage.binary_dilation(hole, iterations=_RING_PX) & ~taken[window]
+        found = _best_source(healed, taken, (top, left), hole, ring, rng) if ring.any() else None
         if found is None:
             continue
         height, width = hole.shape
         source = healed[found[0] : found[0] + height, found[1] : found[1] + width].copy()
         part = healed[window]
-        film = _film(part - source, hole, ring)
+        film = _film(part - source, hole, _alike(part - source, ring))
         part[hole] = np.clip(source[hole] + film[hole], 0, 1)
         open_holes[window] &= ~hole
+        taken[window] &= ~hole
     return healed, open_holes
 
 
@@ -108,6 +115,12 @@ def _best_source(
     cost = ((apart - shift) ** 2).mean(axis=(1, 2)) + 0.3 * (shift**2).mean(axis=(1, 2))
     best = tries[cost.argmin()]
     return int(best[0]), int(best[1])
+
+
+def _alike(apart: Picture, ring: Mask) -> Mask:
+    """Leave out of a rim what is no ground, as a wing tip beyond its label: it would smear into the hole."""
+    off = np.abs(apart - np.median(apart[ring], axis=0)).max(axis=2)
+    return ring & (off <= max(_LEAST_OFF, 4 * float(np.median(off[ring]))))
 
 
 def _film(apart: Picture, hole: Mask, ring: Mask) -> Picture:
