@@ -10,7 +10,9 @@ from qgis.PyQt.QtGui import QIcon, QPainter, QPalette, QPixmap
 from qgis.PyQt.QtSvg import QSvgRenderer
 
 INK = "#232629"
-"""What our drawings are drawn in: replaced by the colour of the theme's text."""
+"""What our drawings are drawn in."""
+LIGHT_INK = "#eeeeee"
+"""What they are drawn in on dark themes."""
 SIZES = (16, 20, 24, 32, 48, 64)
 
 
@@ -22,17 +24,18 @@ def icon(name: str) -> QIcon:
     """
     with open(os.path.join(os.path.dirname(__file__), f"{name}.svg"), encoding="utf-8") as file:
         drawing = file.read()
-    palette = QgsApplication.palette()
+    renderer = QSvgRenderer(QByteArray(drawing.replace(INK, ink()).encode("utf-8")))
     found = QIcon()
-    for mode, group in (
-        (QIcon.Mode.Normal, QPalette.ColorGroup.Active),
-        (QIcon.Mode.Disabled, QPalette.ColorGroup.Disabled),
-    ):
-        ink = palette.color(group, QPalette.ColorRole.ButtonText).name()
-        renderer = QSvgRenderer(QByteArray(drawing.replace(INK, ink).encode("utf-8")))
+    for mode, opacity in ((QIcon.Mode.Normal, 1.0), (QIcon.Mode.Disabled, 0.4)):
         for size in SIZES:
-            found.addPixmap(_drawn(renderer, size, 1.0 if mode == QIcon.Mode.Normal else 0.4), mode)
+            found.addPixmap(_drawn(renderer, size, opacity), mode)
     return found
+
+
+def ink() -> str:
+    """Return what shows on the theme's windows. QGIS's themes tell their ground truly, their text not."""
+    ground = QgsApplication.palette().color(QPalette.ColorRole.Window)
+    return LIGHT_INK if ground.lightness() < 128 else INK
 
 
 def theme_icon(name: str) -> QIcon:
