@@ -144,11 +144,12 @@ def procedural(count: int) -> Iterator[Labelled]:
 def finder_for(segmenter: Segmenter, rgb: NDArray[np.uint8], *, tiled: bool) -> Finder:
     """Return what searches an image."""
     frame = ArrayFrame(rgb, Grid(rgb.shape[:2]))
-    finder = Finder(segmenter.predictor, frame, EverythingOptions(pred_iou=LOW), PolygonOptions())
+    given = EverythingOptions(pred_iou=LOW) if tiled else EverythingOptions(pred_iou=LOW, sketch_iou=LOW)
+    finder = Finder(segmenter.predictor, frame, given, PolygonOptions())
     if not tiled:
         whole = TileGrid.over(frame.grid, max(frame.grid.size), 0)
         finder.levels = [Level(whole, finder.levels[0].spacing_px)]
-        finder.looks_again, finder.least_sketched = False, LOW
+        finder.looks_again = False
     return finder
 
 

@@ -117,6 +117,10 @@ MaxSize = Annotated[
 PointsPerSide = Annotated[
     int | None, typer.Option(metavar="N", help="Points along the side of a crop. Default: by the model.")
 ]
+SketchIou = Annotated[
+    float | None,
+    typer.Option(metavar="0..1", help="Least score of a first look; lower finds more, and takes longer."),
+]
 PredIou = Annotated[float | None, typer.Option(metavar="0..1", help="Least score of an outline.")]
 Stability = Annotated[
     float | None, typer.Option(metavar="0..1", help="Least stability of an outline under its threshold.")

@@ -132,6 +132,7 @@ class EverythingRequest(SceneRequest):
         min_size: Shortest length of an object, metres.
         max_size: Longest length, metres.
         points_per_side: Points along the side of a crop.
+        sketch_iou: Least score of a first look.
         pred_iou: Least score.
         stability: Least stability.
         nms: Largest overlap (IoU).
@@ -143,6 +144,7 @@ class EverythingRequest(SceneRequest):
     min_size: float | None = None
     max_size: float | None = None
     points_per_side: int | None = None
+    sketch_iou: float | None = None
     pred_iou: float | None = None
     stability: float | None = None
     nms: float | None = None
@@ -164,6 +166,7 @@ class EverythingRequest(SceneRequest):
         """
         from ros_sam_core.predict.everything.options import EverythingOptions
 
-        names = ("min_size", "max_size", "points_per_side", "pred_iou", "stability", "nms", "nested")
-        given = {name: getattr(self, name) for name in names}
+        sizes = ("min_size", "max_size", "points_per_side")
+        shares = ("sketch_iou", "pred_iou", "stability", "nms", "nested")
+        given = {name: getattr(self, name) for name in (*sizes, *shares)}
         return EverythingOptions(**{name: value for name, value in given.items() if value is not None})

@@ -146,6 +146,7 @@ class SearchGiven(Shape):
     """What counts as an object; lengths in metres, or in pixels where the frame has no CRS."""
 
     points_per_side: Annotated[int, Field(ge=1, le=128)] | None = None
+    sketch_iou: Annotated[float, Field(ge=0, lt=1)] = EverythingOptions.sketch_iou
     pred_iou: Annotated[float, Field(ge=0, lt=1)] = EverythingOptions.pred_iou
     stability: Annotated[float, Field(ge=0, lt=1)] = EverythingOptions.stability
     nms: Annotated[float, Field(gt=0, le=1)] = EverythingOptions.nms

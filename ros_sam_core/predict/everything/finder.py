@@ -21,7 +21,6 @@ from ros_sam_core.predict.crop import Crop, longer_side
 from ros_sam_core.predict.everything.merging import Found, Overlap
 from ros_sam_core.predict.everything.options import EverythingOptions, Level, Sizes, levels_of
 from ros_sam_core.predict.everything.proposals import (
-    SKETCHED,
     Proposal,
     merge,
     propose,
@@ -82,7 +81,6 @@ class Finder:
         # its single mask and finer ones; SAM has seen enough, and answers with its three.
         self.looks_again = config.crop.kind == "scaled"
         self.heads = slice(0, 3) if self.looks_again else slice(1, 4)
-        self.least_sketched = SKETCHED
         self.sizes = Sizes.of(options, frame.grid)
         self.overlap = Overlap(options.nms, options.nested)
         self.levels = levels_of(options, config, frame.grid)
@@ -107,7 +105,9 @@ class Finder:
         """Return what may be an object at the points of a crop."""
         logits, iou = self.predictor.sketch(self.frame, scan.crop, scan.points, keep=not self.looks_again)
         size, heads = self.frame.grid.size, self.heads
-        found = propose(scan.crop, scan.points, logits[:, heads], iou[:, heads], size, self.least_sketched)
+        found = propose(
+            scan.crop, scan.points, logits[:, heads], iou[:, heads], size, self.options.sketch_iou
+        )
         low, high = self.sizes.shortest * self.sizes.unit_px / LOOSE, self.sizes.longest * self.sizes.unit_px
         return [one for one in found if low <= longer_side(one.box) <= high * LOOSE]
 

@@ -28,6 +28,8 @@ class EverythingOptions:
     Args:
         points_per_side: Points along the side of a crop; None is 6 for models whose crops are scaled to the
             object and 32 for SAM's.
+        sketch_iou: Least predicted IoU of a first, coarse mask that is looked at again. Lower finds more, and
+            takes longer.
         pred_iou: Least predicted IoU of an outline.
         stability: Least stability of an outline: the IoU of its mask at a threshold raised and lowered by
             `stability_offset`.
@@ -44,6 +46,7 @@ class EverythingOptions:
     """
 
     points_per_side: int | None = None
+    sketch_iou: float = 0.65
     pred_iou: float = 0.7
     stability: float = 0.6
     stability_offset: float = 1.0
@@ -56,7 +59,7 @@ class EverythingOptions:
         points = self.points_per_side
         if points is not None and not 1 <= points <= 128:
             raise InvalidParameter(f"points_per_side = {points}: give a whole number from 1 to 128")
-        for name in ("pred_iou", "stability"):
+        for name in ("sketch_iou", "pred_iou", "stability"):
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise InvalidParameter(f"{name} = {value}: give a number from 0 to less than 1")

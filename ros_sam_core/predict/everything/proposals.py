@@ -14,8 +14,6 @@ LARGEST_SHARE = 0.75
 """A mask longer than this share of its crop is background, or for a larger crop to find."""
 SAME = 0.7
 """Boxes of proposals that overlap more than this (IoU) mean the same object."""
-SKETCHED = 0.65
-"""Least predicted IoU of a proposal, below which refining it is seldom worth its time."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def propose(
     logits: NDArray[np.float32],
     iou: NDArray[np.float32],
     frame_size: tuple[int, int],
-    least: float = SKETCHED,
+    least: float,
 ) -> list[Proposal]:
     """Turn the masks of the points of a crop into proposals.
 

@@ -139,6 +139,7 @@ def test_crops_suit_the_sizes_that_are_looked_for(segmenter: Segmenter) -> None:
     "wrong",
     [
         {"points_per_side": 0},
+        {"sketch_iou": -1.0},
         {"pred_iou": 1.0},
         {"stability": -0.1},
         {"stability_offset": 0.0},

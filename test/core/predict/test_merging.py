@@ -75,11 +75,11 @@ def test_masks_that_touch_the_crops_edge_are_background_save_at_the_frames_edge(
     logits[2, 0, 1:19, 1:19] = 4  # fills the crop
     xy = np.array([[30.0, 30.0], [90.0, 30.0], [50.0, 50.0]])
     iou = np.full((3, 1), 0.9, np.float32)
-    inside = propose(Crop(10, 0, 100), xy, logits, iou, (500, 500))
+    inside = propose(Crop(10, 0, 100), xy, logits, iou, (500, 500), 0.65)
     assert [one.box for one in inside] == [(30.0, 25.0, 70.0, 45.0)]
     assert inside[0].point == (30.0, 30.0) and inside[0].score == pytest.approx(0.9)
-    assert len(propose(Crop(10, 0, 100), xy, logits, iou, (110, 500))) == 2
-    assert propose(Crop(10, 0, 100), xy, logits, iou * 0.5, (500, 500)) == []
+    assert len(propose(Crop(10, 0, 100), xy, logits, iou, (110, 500), 0.65)) == 2
+    assert propose(Crop(10, 0, 100), xy, logits, iou * 0.5, (500, 500), 0.65) == []
     assert len(merge([*inside, *inside])) == 1
 
 
