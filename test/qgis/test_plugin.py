@@ -116,6 +116,7 @@ def test_qgis_process_needs_the_provider_only() -> None:
         assert names == {
             "ros_sam:segment_by_boxes",
             "ros_sam:segment_by_points",
+            "ros_sam:find_objects",
             "ros_sam:import_video",
         }
         for one in registry.providerById("ros_sam").algorithms():
