@@ -95,6 +95,8 @@ def test_a_run_that_was_stopped_goes_on(tracks, tmp_path, segmenter):
     journal.write_text(text[: len(text) - 40])  # as a power cut may leave it
     result = LabelJob(segmenter, tracks, tmp_path / "images", out, options).run()
     assert result.path.read_text() == whole.path.read_text()
+    first = text.splitlines()[:2]  # the settings and the finished frame are kept, the cut one is made again
+    assert journal.read_text().splitlines()[:2] == first and len(journal.read_text().splitlines()) == 3
     (tracks / "video0.txt").write_text("1,1,5,5,10,10,1\n")
     with pytest.raises(DatasetError, match="other boxes"):
         LabelJob(segmenter, tracks, tmp_path / "images", out, options).run()
