@@ -285,17 +285,23 @@ def test_a_scene_a_million_pixels_wide(model: str, tmp_path: Path, output: Path)
 
 
 def test_a_raster_that_breaks_midway_is_one_error_and_what_was_done_is_kept(
-    model: str, raster: str, unbroken: geopandas.GeoDataFrame, tmp_path: Path, output: Path
+    model: str,
+    raster: str,
+    unbroken: geopandas.GeoDataFrame,
+    tmp_path: Path,
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(SceneOptions, "crew", lambda self: Here(cores=1))
     copy = tmp_path / "copy.tif"
     whole = Path(raster).read_bytes()
     copy.write_bytes(whole)
-    options = SceneOptions(model=model)
-    run = SceneRun(str(copy), PROMPTS, output, options)
+    run = SceneRun(str(copy), PROMPTS, output, SceneOptions(model=model))
 
     def progress(done: int, total: int) -> None:
-        if done >= 100:
-            copy.write_bytes(whole[: len(whole) // 3])
+        """Cut the file off below the rows of the first groups, before any was read."""
+        if done == 0:
+            copy.write_bytes(whole[: len(whole) * 6 // 10])
 
     with pytest.raises(RasterUnreadable, match=r"copy\.tif: cannot read its pixels"):
         run.run(progress)
