@@ -13,6 +13,9 @@ def run_export(model: str, output: Path, report: Report, *, graphs_only: bool = 
     Raises:
         RosSamError: The model cannot be opened, is not exported, or the folder cannot be written.
     """
+    from ros_sam_core.model.opening import require_torch
+
+    require_torch("exporting a model")
     from ros_sam_core.model.checkpoints import load_checkpoint
     from ros_sam_core.model.export import export_model, write_graphs
     from ros_sam_core.model.zoo import resolve

@@ -104,23 +104,18 @@ def export_model(
         ExportFailed: The model is of a size that is not exported, or the folder cannot be written.
         LibraryMissing: The package `onnx` is not installed.
     """
-    return _write(export_graphs(model), model, Path(folder), metadata, with_weights=True)
+    return _write(model, Path(folder), metadata, with_weights=True)
 
 
 def write_graphs(model: RosSam, folder: str | os.PathLike[str]) -> Path:
     """Write graphs alone, for every checkpoint of the same architecture; see `export_model`."""
-    return _write(export_graphs(model), model, Path(folder), None, with_weights=False)
+    return _write(model, Path(folder), None, with_weights=False)
 
 
-def _write(
-    graphs: dict[str, onnx.ModelProto],
-    model: RosSam,
-    folder: Path,
-    metadata: dict[str, str] | None,
-    with_weights: bool,
-) -> Path:
+def _write(model: RosSam, folder: Path, metadata: dict[str, str] | None, with_weights: bool) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        graphs = export_graphs(model)
         if with_weights:
             save_checkpoint(model, folder / WEIGHTS, metadata=metadata)
         places = _places(folder / WEIGHTS) if with_weights else {}

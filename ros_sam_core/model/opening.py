@@ -81,12 +81,9 @@ def _open_with_onnx(path: Path, threads: int, required: bool) -> OpenedModel | N
 
 
 def _open_with_torch(path: Path, device: str, threads: int) -> OpenedModel:
-    if find_spec("torch") is None or find_spec("segment_anything") is None:
+    if not has_torch():
         _require_readable(path)
-        raise LibraryMissing(
-            f"{path.name} on {device!r} needs PyTorch, which is not installed here; pip install "
-            "'ros-sam[torch]', or in QGIS set the engine up anew with PyTorch"
-        )
+    require_torch(f"{path.name} on {device!r}")
     import torch
 
     from ros_sam_core.model.checkpoints import load_checkpoint
@@ -113,6 +110,24 @@ def _has_bfloat16() -> bool:
 
     able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("sve_bf16"))
+
+
+def has_torch() -> bool:
+    """Say whether what PyTorch models need is installed."""
+    return find_spec("torch") is not None and find_spec("segment_anything") is not None
+
+
+def require_torch(what: str) -> None:
+    """Raise where PyTorch is missing.
+
+    Raises:
+        LibraryMissing: It is; `what` needs it.
+    """
+    if not has_torch():
+        raise LibraryMissing(
+            f"{what} needs PyTorch, which is not installed here; pip install 'ros-sam[torch]', or in QGIS "
+            "set the engine up anew with PyTorch"
+        )
 
 
 def _require_readable(path: Path) -> None:

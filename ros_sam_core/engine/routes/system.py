@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -19,6 +18,7 @@ from ros_sam_core.engine.routes.common import Engine, answers
 from ros_sam_core.engine.schemas import HealthTold, ModelsTold
 from ros_sam_core.engine.service import Service
 from ros_sam_core.engine.waiting import client_of
+from ros_sam_core.model.opening import has_torch
 from ros_sam_core.model.zoo import ZOO, download, entry_of
 
 router = APIRouter()
@@ -34,7 +34,7 @@ async def health(engine: Engine) -> Any:
 @router.get("/models", responses=answers(ModelsTold))
 def models(engine: Engine) -> Any:
     """List the models that have a name."""
-    default, torch = engine.settings.model, find_spec("torch") is not None
+    default, torch = engine.settings.model, has_torch()
     return JSONResponse(
         {
             "models": [
