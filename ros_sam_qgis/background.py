@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from qgis.core import QgsApplication, QgsMessageLog, QgsTask
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject
 
 _running: set[Any] = set()
 """Tasks under way: Python must hold them as long as QGIS runs them."""
@@ -21,9 +23,11 @@ class _Task(QgsTask):
         done: Callable[[Any], None],
         failed: Callable[[str], None],
         expected: tuple[type[Exception], ...],
+        owner: QObject | None,
     ) -> None:
         super().__init__(title, QgsTask.Flag.CanCancel)
         self._work, self._done, self._failed, self._expected = work, done, failed, expected
+        self._owner = owner
         self._result: Any = None
         self._error = ""
 
@@ -37,7 +41,7 @@ class _Task(QgsTask):
 
     def finished(self, good: bool) -> None:
         _running.discard(self)
-        if self.isCanceled():
+        if self.isCanceled() or (self._owner is not None and sip.isdeleted(self._owner)):
             return
         if good:
             self._done(self._result)
@@ -51,6 +55,7 @@ def run_in_background(
     done: Callable[[Any], None],
     failed: Callable[[str], None],
     expected: tuple[type[Exception], ...] = (OSError, ValueError),
+    owner: QObject | None = None,
 ) -> None:
     """Run a function in another thread; one of two others follows on the main thread.
 
@@ -60,8 +65,9 @@ def run_in_background(
         done: takes what `work` returned.
         failed: takes the message of an expected exception.
         expected: exceptions that are part of life.
+        owner: whose the two others are; nobody is told once Qt has deleted it.
     """
-    task = _Task(title, work, done, failed, expected)
+    task = _Task(title, work, done, failed, expected, owner)
     _running.add(task)
     QgsApplication.taskManager().addTask(task)
 

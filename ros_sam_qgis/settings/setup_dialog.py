@@ -77,7 +77,8 @@ class SetupDialog(QDialog):
         self.go.setEnabled(False)
         if not installer.is_running:
             self.step.setText(tr("Looking for a Python that will do…"))
-        run_in_background(tr("ROS-SAM: look for Python"), find_pythons, self._on_pythons, self.step.setText)
+        title = tr("ROS-SAM: look for Python")
+        run_in_background(title, find_pythons, self._on_pythons, self.step.setText, owner=self)
 
     def done(self, result: int) -> None:
         """Let go of the installer, which may still be at work."""
