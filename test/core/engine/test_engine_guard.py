@@ -152,6 +152,7 @@ def test_the_schema_is_served_and_says_what_is_served(engine: RunningEngine) -> 
         "/v1/preview",
         "/v1/warm",
         "/v1/batch",
+        "/v1/everything",
         "/v1/cancel",
         "/v1/jobs/{job}",
         "/v1/health",
