@@ -56,7 +56,7 @@ def test_masks_have_the_areas_that_vhr10_states():
 
 
 def test_a_polygon_of_two_vertices_is_left_out_and_named(tmp_path, caplog):
-    caplog.set_level("WARNING")
+    caplog.set_level("WARNING", logger="training.readers.ledger")  # which a command may have quietened
     (scene,) = read_coco(write_coco(tmp_path, [[3, 5, 8, 5]]))
     assert scene.objects == () and "annotation 9" in caplog.text
 
