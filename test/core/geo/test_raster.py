@@ -2,55 +2,29 @@
 
 import math
 import os
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyproj import CRS
-from rasterio.control import GroundControlPoint
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.rpc import RPC
+from raster_files import PHOTO, PLACE, interpret, save
+from rasterio.enums import Resampling
 
 from ros_sam_core.errors import (
     BandsInvalid,
-    GeoreferenceIgnored,
     InvalidParameter,
-    RasterNotFound,
-    RasterUnreadable,
     StretchInvalid,
 )
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.raster import ArrayFrame, Frame, RasterFrame, Stretch
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "rasters"
-PLACE = {"transform": Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000), "crs": "EPSG:32633"}
-RNG = np.random.default_rng(7)
-PHOTO = RNG.integers(0, 256, (3, 61, 83), dtype=np.uint8)
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-
-
-def save(path: Path, bands: np.ndarray, finish: Callable[[Any], None] | None = None, **profile: Any) -> Path:
-    """Write bands ``[n, h, w]`` as a GeoTIFF, or in the format of the profile."""
-    count, height, width = bands.shape
-    shape = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
-    with rasterio.open(path, "w", **(shape | profile)) as dataset:
-        dataset.write(bands)
-        if finish:
-            finish(dataset)
-    return path
-
-
-def interpret(*kinds: str) -> Callable[[Any], None]:
-    """Return what marks the bands of a raster by colour."""
-    return lambda dataset: setattr(dataset, "colorinterp", [ColorInterp[kind] for kind in kinds])
 
 
 @pytest.fixture(scope="module")
@@ -326,127 +300,6 @@ def test_a_large_raster_is_sampled_in_small_windows(tmp_path: Path, monkeypatch:
     tall = np.linspace(0, 10_000, 20 * 5000).reshape(1, 5000, 20).astype(np.uint16)
     with RasterFrame.open(save(tmp_path / "b.tif", tall)) as frame:
         assert (frame.stretch.low[0], frame.stretch.high[0]) == pytest.approx((200, 9800), abs=200)
-
-
-# Where it is
-
-
-@pytest.mark.parametrize(
-    "transform",
-    [
-        Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000),
-        Affine(0.5, 0, 500_000, 0, 0.5, 5_000_000),
-        Affine(0.4, 0.3, 500_000, 0.3, -0.4, 5_000_000),
-    ],
-    ids=["north-up", "south-up", "rotated"],
-)
-def test_the_georeference_is_kept(tmp_path: Path, transform: Affine) -> None:
-    path = save(tmp_path / "scene.tif", PHOTO, transform=transform, crs="EPSG:32633")
-    with RasterFrame.open(path) as frame:
-        assert frame.grid == Grid((61, 83), transform, CRS.from_epsg(32633))
-        assert (frame.source, frame.frame, frame.time) == (str(path), "scene", None)
-
-
-def test_without_georeference_pixels_are_the_map(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png", PHOTO, driver="PNG")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with RasterFrame.open(path, frame="first", time="2024-05-06T07:08:09Z") as frame:
-            assert frame.grid == Grid((61, 83))
-            assert (frame.frame, frame.time) == ("first", "2024-05-06T07:08:09Z")
-
-
-def control(bend: float) -> list[GroundControlPoint]:
-    """Return control points of a rotated grid, the last one off by so many metres."""
-    grid = Grid((61, 83), Affine(0.4, 0.3, 500_000, 0.3, -0.4, 5_000_000))
-    pixels = [(0, 0), (83, 0), (83, 61), (0, 61), (40, 30)]
-    xy = grid.pixel_to_map(pixels)
-    xy[-1] += bend
-    return [GroundControlPoint(row, column, x, y) for (column, row), (x, y) in zip(pixels, xy, strict=True)]
-
-
-def test_control_points_of_a_plane_grid_are_understood(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.tif", PHOTO, gcps=control(0.0), crs="EPSG:32633")
-    with RasterFrame.open(path) as frame:
-        assert frame.grid.crs == CRS.from_epsg(32633)
-        assert frame.grid.map_to_pixel(frame.grid.pixel_to_map([(5, 9)]))[0] == pytest.approx((5, 9))
-        assert frame.grid.transform.almost_equals(Affine(0.4, 0.3, 500_000, 0.3, -0.4, 5_000_000), 1e-6)
-
-
-def rpc() -> RPC:
-    """Return coefficients of no camera in particular."""
-    ones = [1.0] + [0.0] * 19
-    return RPC(0, 1, 50, 1, ones, ones, 30, 30, 10, 1, ones, ones, 40, 40)
-
-
-@pytest.mark.parametrize(
-    ("profile", "words"),
-    [
-        ({"gcps": control(30.0), "crs": "EPSG:32633"}, "5 ground control points"),
-        ({"rpcs": rpc()}, "RPC"),
-        ({"crs": "EPSG:32633"}, "no geotransform"),
-    ],
-    ids=["bent", "rpc", "crs-only"],
-)
-def test_a_georeference_that_is_no_grid_is_told(tmp_path: Path, profile: dict[str, Any], words: str) -> None:
-    path = save(tmp_path / "a.tif", PHOTO, **profile)
-    with pytest.warns(GeoreferenceIgnored, match=words), RasterFrame.open(path) as frame:
-        assert frame.grid == Grid((61, 83))
-
-
-# What is no raster
-
-
-def bad_raster(folder: Path, kind: str) -> Path:
-    """Make a file that is no raster."""
-    path = folder / "bad.tif"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "bands-of-nothing":
-        path.write_text('<VRTDataset rasterXSize="4" rasterYSize="4"></VRTDataset>')
-    elif kind != "missing":
-        whole = save(folder / "whole.tif", PHOTO).read_bytes()
-        path.write_bytes({"0-byte": b"", "text": b"Hello, world", "head-only": whole[:6]}[kind])
-    return path
-
-
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        ("missing", RasterNotFound),
-        ("0-byte", RasterUnreadable),
-        ("text", RasterUnreadable),
-        ("head-only", RasterUnreadable),
-        ("folder", RasterUnreadable),
-        ("bands-of-nothing", RasterUnreadable),
-    ],
-)
-def test_what_is_no_raster_is_one_clear_error(tmp_path: Path, kind: str, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"bad\.tif"):
-        RasterFrame.open(bad_raster(tmp_path, kind))
-
-
-@pytest.mark.parametrize("share", [0.5, 0.9])
-def test_a_cut_off_raster_is_one_clear_error(tmp_path: Path, share: float) -> None:
-    noise = RNG.integers(0, 256, (3, 300, 300), dtype=np.uint8)
-    path = save(tmp_path / "cut.tif", noise, tiled=True, blockxsize=64, blockysize=64, photometric="RGB")
-    os.truncate(path, int(path.stat().st_size * share))
-    with (
-        pytest.raises(RasterUnreadable, match=r"cut\.tif.*(cut off|cannot open)"),
-        RasterFrame.open(path) as frame,
-    ):
-        frame.read(0, 0, 300, 300)
-
-
-def test_a_file_of_several_images_asks_which(tmp_path: Path) -> None:
-    path = tmp_path / "pages.gpkg"
-    for name in ("a", "b"):
-        more = {"APPEND_SUBDATASET": "YES"} if path.exists() else {}
-        save(path, PHOTO, driver="GPKG", RASTER_TABLE=name, **PLACE, **more)
-    with pytest.raises(RasterUnreadable, match=r"open one of its parts: GPKG:.*:a, GPKG:.*:b"):
-        RasterFrame.open(path)
-    with RasterFrame.open(f"GPKG:{path}:a") as frame:
-        assert frame.read(0, 0, 83, 61)[1].all()
 
 
 # Fingerprints and arrays
