@@ -11,8 +11,9 @@ from pyproj import CRS
 from ros_sam_core.errors import OutputExists
 from ros_sam_core.geo.formats import Format
 from ros_sam_core.geo.grid import Grid
-from ros_sam_core.geo.journal import Failed, Journal, claim
+from ros_sam_core.geo.journal import Failed, Journal
 from ros_sam_core.geo.publish import failures, stamp
+from ros_sam_core.geo.record_log import claim
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.staging import staging_path
 from ros_sam_core.geo.writers import OutputWriter, check_target, crs_in

@@ -13,6 +13,7 @@ import shapely
 from pyproj import CRS
 
 from ros_sam_core.errors import OutputFailed
+from ros_sam_core.geo.record_log import RecordLog, whole_batches
 from ros_sam_core.geo.segments import ATTRIBUTES, NUMBERS, Segment, geometries_in
 
 ROWS = 1000
@@ -53,14 +54,7 @@ class Staging:
         self.path = path
         self.crs = crs
         self.rows = 0
-        self._schema = schema(crs)
-        self._end = 0
-        self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed by `close`
-        try:
-            self._append(self._schema.serialize())
-        except OSError:
-            self.remove()
-            raise
+        self._log = RecordLog(path, schema(crs))
 
     def write(self, segments: Sequence[Segment]) -> None:
         """Append segments, all of them or, with an error, none.
@@ -70,11 +64,11 @@ class Staging:
             CrsTransformFailed: if a segment cannot be brought to the CRS of the file.
         """
         columns = [
-            pa.array([getattr(segment, name) for segment in segments], type=self._schema.field(name).type)
+            pa.array([getattr(segment, name) for segment in segments], type=self._log.schema.field(name).type)
             for name in ATTRIBUTES
         ]
         columns.append(pa.array(shapely.to_wkb(geometries_in(segments, self.crs)), type=pa.binary()))
-        self._append(pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize())
+        self._log.append(pa.RecordBatch.from_arrays(columns, schema=self._log.schema))
         self.rows += len(segments)
 
     def read(self) -> Iterator[pa.RecordBatch]:
@@ -90,23 +84,11 @@ class Staging:
 
     def close(self) -> None:
         """Close the file; it stays."""
-        self._file.close()
+        self._log.close()
 
     def remove(self) -> None:
         """Close and delete the file."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def _append(self, message: pa.Buffer) -> None:
-        rest = memoryview(message)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except BaseException:
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
-            raise
-        self._end += message.size
+        self._log.remove()
 
 
 def read_staging(path: Path, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
@@ -121,21 +103,13 @@ def read_staging(path: Path, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
     with pa.OSFile(str(path), "rb") as file:
         stream = pa.ipc.open_stream(file)
         held: list[pa.RecordBatch] = []
-        for batch in _whole(stream):
+        for batch in whole_batches(stream):
             held.append(batch)
             if sum(part.num_rows for part in held) >= rows:
                 yield _joined(held)
                 held = []
         if held:
             yield _joined(held)
-
-
-def _whole(stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    while True:
-        try:
-            yield stream.read_next_batch()
-        except (StopIteration, pa.ArrowInvalid, OSError):
-            return
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -16,10 +16,11 @@ from ros_sam_core import __version__
 from ros_sam_core.errors import InvalidParameter, LibraryMissing, NothingSegmented, OutputUnsupported
 from ros_sam_core.geo.crs import crs_name, parse_crs
 from ros_sam_core.geo.grid import Grid
-from ros_sam_core.geo.journal import Failed, work_of
+from ros_sam_core.geo.journal import Failed
 from ros_sam_core.geo.prompt_table import PromptTable
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.raster import Percentiles, RasterFrame, Stretch
+from ros_sam_core.geo.record_log import work_of
 from ros_sam_core.geo.resume import ResumableWriter, check_resumable, open_resumable
 from ros_sam_core.geo.staging import staging_path
 from ros_sam_core.geo.vectorize import PolygonOptions

@@ -17,8 +17,7 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
-from ros_sam_core.errors import ResumeRefused
-from ros_sam_core.geo.journal import lock
+from ros_sam_core.geo.record_log import RecordLog
 from ros_sam_core.predict.everything.merging import Found
 
 COLUMNS: tuple[tuple[str, Any], ...] = (
@@ -30,7 +29,6 @@ COLUMNS: tuple[tuple[str, Any], ...] = (
 )
 NOTE = -1
 """The tile of a batch that holds the stamp of an output that was made of this journal."""
-WORK = b"ros_sam.work"
 
 
 class TileJournal:
@@ -42,8 +40,6 @@ class TileJournal:
         resume: Go on with the journal that is there, if there is one; else there must be none.
 
     Attributes:
-        tiles: How many tiles are in it.
-        last: The number of the last one, -1 if there is none.
         published: Stamps of the outputs that were made of it.
 
     Raises:
@@ -53,22 +49,24 @@ class TileJournal:
     """
 
     def __init__(self, path: Path, work: Mapping[str, str], *, resume: bool) -> None:
-        self.path = path
-        self.tiles, self.last = 0, -1
         self.published: set[tuple[int, int]] = set()
-        self._schema = pa.schema(list(COLUMNS), metadata={WORK: json.dumps(dict(work))})
-        goes_on = resume and path.exists()
-        self._file = open(path, "r+b" if goes_on else "x+b", buffering=0)  # noqa: SIM115 - closed by `close`
-        try:
-            lock(self._file, path)
-            self._end = self._recall(work) if goes_on else 0
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
-            if not self._end:
-                self._append(self._schema.serialize())
-        except BaseException:
-            self._file.close()
-            raise
+        self._places: dict[int, int] = {}
+        self._log = RecordLog(path, pa.schema(list(COLUMNS)), work, resume=resume)
+        for place, batch in enumerate(self._log.batches()):
+            tile = batch.column("tile")[0].as_py()
+            if tile == NOTE:
+                size, time = json.loads(batch.column("geometry")[0].as_py())
+                self.published.add((size, time))
+            else:
+                self._places[tile] = place
+
+    def __len__(self) -> int:
+        """Return how many tiles are in it."""
+        return len(self._places)
+
+    def __contains__(self, tile: object) -> bool:
+        """Say whether a tile is in it."""
+        return tile in self._places
 
     def add(self, tile: int, found: Sequence[Found]) -> None:
         """Append what a tile gave, whole or, with an error, not at all.
@@ -78,7 +76,7 @@ class TileJournal:
         """
         rows = [(tile, one.score, *one.point, shapely.to_wkb(one.geometry)) for one in found]
         self._write([(tile, None, None, None, None), *rows])
-        self.tiles, self.last = self.tiles + 1, tile
+        self._places[tile] = len(self._log) - 1
 
     def note(self, stamp: tuple[int, int]) -> None:
         """Remember the stamp of an output that is made of this journal, before it is moved to its place."""
@@ -86,65 +84,27 @@ class TileJournal:
         self.published.add(stamp)
 
     def replay(self) -> Iterator[tuple[int, list[Found]]]:
-        """Yield the number of each tile and what it gave, in the order in which they were added."""
-        with pa.OSFile(str(self.path), "rb") as file:
-            stream = pa.ipc.open_stream(file)
-            while file.tell() < self._end:
-                first, *rows = stream.read_next_batch().to_pylist()
-                if first["tile"] != NOTE:
-                    yield first["tile"], [_found(row) for row in rows]
+        """Yield the number of each tile and what it gave, in the order of the numbers.
+
+        Raises:
+            OutputFailed: The file has been changed meanwhile.
+        """
+        for tile in sorted(self._places):
+            _, *rows = self._log.batch(self._places[tile]).to_pylist()
+            yield tile, [_found(row) for row in rows]
 
     def close(self) -> None:
         """Close the file; it stays."""
-        self._file.close()
+        self._log.close()
 
     def remove(self) -> None:
         """Close and delete the file."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def _recall(self, work: Mapping[str, str]) -> int:
-        """Take over what the file holds; return where its last whole batch ends."""
-        with pa.OSFile(str(self.path), "rb") as file:
-            try:
-                stream = pa.ipc.open_stream(file)
-            except (pa.ArrowInvalid, OSError):
-                return 0
-            before = json.loads((stream.schema.metadata or {}).get(WORK, b"{}"))
-            other = [name for name in work if before.get(name) != work[name]]
-            if other:
-                raise ResumeRefused(
-                    f"{self.path} is of a run with another {' and '.join(other)}: give the same again, or "
-                    "--overwrite without --resume to begin anew"
-                )
-            while True:
-                end = int(file.tell())
-                try:
-                    batch = stream.read_next_batch()
-                except (StopIteration, pa.ArrowInvalid, OSError):
-                    return end
-                tile = batch.column("tile")[0].as_py()
-                if tile == NOTE:
-                    size, time = json.loads(batch.column("geometry")[0].as_py())
-                    self.published.add((size, time))
-                else:
-                    self.tiles, self.last = self.tiles + 1, tile
+        self._log.remove()
 
     def _write(self, rows: Sequence[tuple[object, ...]]) -> None:
         columns = zip(zip(*rows, strict=True), COLUMNS, strict=True)
         arrays = [pa.array(column, type=kind) for column, (_, kind) in columns]
-        self._append(pa.RecordBatch.from_arrays(arrays, schema=self._schema).serialize())
-
-    def _append(self, message: pa.Buffer) -> None:
-        rest = memoryview(message)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except BaseException:
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
-            raise
-        self._end += message.size
+        self._log.append(pa.RecordBatch.from_arrays(arrays, schema=self._log.schema))
 
 
 def _found(row: Mapping[str, Any]) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyproj import CRS
@@ -68,7 +68,7 @@ def iter_everything(
 
 def find_tiles(
     finder: Finder,
-    after: int = -1,
+    done: Container[int] = (),
     *,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
@@ -77,7 +77,7 @@ def find_tiles(
 
     Args:
         finder: That looks.
-        after: Tiles up to this number are left out; they are done.
+        done: Numbers of tiles that are left out.
         progress: Called with the number of tiles done and their total.
         cancel: Asked between steps whether to stop.
 
@@ -85,16 +85,16 @@ def find_tiles(
         Cancelled: `cancel` said so.
     """
     total = tile_count(finder)
-    for done, tile in enumerate(finder.tiles.select(area=finder.area)):
+    for before, tile in enumerate(finder.tiles.select(area=finder.area)):
         number = tile.row * finder.tiles.columns + tile.column
         if progress is not None:
-            progress(done, total)
-        if number <= after:
+            progress(before, total)
+        if number in done:
             continue
         work = TileWork(finder, tile)
         while work.step():
             if cancel is not None and cancel():
-                raise Cancelled(f"stopped after {done} of {total} tiles, as asked")
+                raise Cancelled(f"stopped after {before} of {total} tiles, as asked")
         yield number, work.found
     if progress is not None:
         progress(total, total)

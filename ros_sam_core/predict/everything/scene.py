@@ -15,9 +15,9 @@ from ros_sam_core import __version__
 from ros_sam_core.errors import AreaInvalid, InvalidParameter
 from ros_sam_core.geo.area import area_in_pixels
 from ros_sam_core.geo.formats import format_of
-from ros_sam_core.geo.journal import claim
 from ros_sam_core.geo.publish import failures, stamp
 from ros_sam_core.geo.raster import RasterFrame
+from ros_sam_core.geo.record_log import claim
 from ros_sam_core.geo.staging import Staging, staging_path
 from ros_sam_core.geo.writers import SegmentWriter
 from ros_sam_core.predict.bench import CACHE_MB, gdal_options, set_threads
@@ -108,7 +108,7 @@ class EverythingRun:
                 self.tiles = tile_count(finder)
             journal = self._journal(target, finder)
             stack.callback(journal.close)
-            self.resumed = self.done = journal.tiles
+            self.resumed = self.done = len(journal)
             try:
                 self._look(finder, journal, progress, waiting, cancel)
             except BaseException:
@@ -154,7 +154,7 @@ class EverythingRun:
         waiting: Callable[[], AbstractContextManager[None]],
         cancel: Callable[[], bool] | None,
     ) -> None:
-        found = find_tiles(finder, journal.last, cancel=cancel)
+        found = find_tiles(finder, journal, cancel=cancel)
         while True:
             if progress is not None:
                 progress(self.done, self.tiles)
