@@ -3,7 +3,7 @@
 Relative positions (MViTv2, arXiv 2112.01526, equation 4) add a bias of its own to every pair of query
 and key. Written out for 64 x 64 tokens and 12 heads it is 800 MB. It is a sum of a part that only
 depends on the key's row and one that only depends on its column, so it is written out here for a few
-queries at a time, into the same memory again and again while no gradient is needed.
+queries at a time. `model/blockwise.py` does the same without gradients on a CPU.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ BIAS_BYTES_CPU = 48 * 2**20
 """Most bytes of bias written out at once on a CPU: near the last cache, where it is read back at once."""
 BIAS_BYTES_GPU = 2**30
 """The same elsewhere, where few large kernels are faster than many small ones."""
-BLOCK_BYTES = 4 * 2**20
-"""Most bytes of scores at once where no gradient is needed on a CPU: they stay in its second cache."""
 
 
 class Attention(nn.Module):
@@ -106,9 +104,6 @@ def attend_rel_pos(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: T
     Returns:
         [B, n, T, d].
     """
-    needs_gradient = torch.is_grad_enabled() and (q.requires_grad or by_row.requires_grad)
-    if q.device.type == "cpu" and not needs_gradient:
-        return _attend_in_cache(q, k, v, by_row, by_column)
     batch, heads, tokens = q.shape[:3]
     budget = BIAS_BYTES_CPU if q.device.type == "cpu" else BIAS_BYTES_GPU
     step = min(tokens, max(1, budget // (batch * heads * tokens * q.element_size())))
@@ -118,32 +113,6 @@ def attend_rel_pos(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: T
         bias = (by_row[:, :, some, :, None] + by_column[:, :, some, None, :]).flatten(3)
         parts.append(F.scaled_dot_product_attention(q[:, :, some], k, v, attn_mask=bias))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
-
-
-def _attend_in_cache(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
-    """`attend_rel_pos` on a CPU and without gradients, a block of scores at a time.
-
-    The block is written as the bias, the product of queries and keys is added in place, and softmax and
-    values follow while it is in the cache. torch's fused kernel reads the bias as a mask from memory and
-    computes bfloat16 products piecewise; plain matrix products of a block are faster here.
-    """
-    batch, heads, tokens, width = q.shape
-    shape = (batch * heads, tokens, -1)
-    q, v, by_row, by_column = (part.reshape(shape) for part in (q, v, by_row, by_column))
-    keys = k.reshape(shape).transpose(1, 2)
-    one = tokens * tokens * q.element_size()
-    together = max(1, min(len(q), BLOCK_BYTES // one))
-    step = min(tokens, max(64, BLOCK_BYTES // (tokens * q.element_size())))
-    attended = torch.empty_like(q)
-    for first in range(0, len(q), together):
-        of = slice(first, first + together)
-        for start in range(0, tokens, step):
-            some = slice(start, start + step)
-            scores = torch.add(by_row[of, some, :, None], by_column[of, some, None, :]).flatten(2)
-            scores.baddbmm_(q[of, some], keys[of], alpha=width**-0.5)
-            torch.bmm(scores.softmax(dim=-1), v[of], out=attended[of, some])
-    result: Tensor = torch.unflatten(attended, 0, (batch, heads))
-    return result
 
 
 def to_windows(x: Tensor, window: int, pad: Tensor) -> Tensor:

@@ -3,18 +3,21 @@
 The layers, their names and what they compute are segment_anything's (Kirillov et al. 2023, arXiv
 2304.02643), with two changes. Its fused ``qkv`` is three Linears here, so that peft can adapt q and v
 alone and merge exactly. And its attention, which writes the scores of all heads and all pairs of tokens
-to memory several times, goes through `torch.nn.functional.scaled_dot_product_attention`.
+to memory several times, goes through `torch.nn.functional.scaled_dot_product_attention`; on a CPU and
+without gradients, the blocks run in pieces that stay in its caches (`model/blockwise.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ros_sam_core.model.attention import Attention
+from ros_sam_core.model.blockwise import BlockRunner, runs_blockwise
 from ros_sam_core.model.config import Arch, ModelConfig
 from ros_sam_core.model.sam_modules import LayerNorm2d, MLPBlock, PatchEmbed
 
@@ -138,6 +141,13 @@ class SamEncoder(nn.Module):
         """
         tokens = self.patch_embed(images.to(self.pos_embed.dtype)) + self.pos_embed
         early = tokens
+        if runs_blockwise(tokens):
+            runner = BlockRunner(tokens.contiguous())
+            for index, block in enumerate(self.blocks):
+                runner.run(cast(Block, block))
+                if index == self.size.early_block:
+                    early = runner.tokens.clone()
+            return self.neck(runner.tokens.permute(0, 3, 1, 2)), (early.permute(0, 3, 1, 2),)
         recompute = self.gradient_checkpointing and self.training and torch.is_grad_enabled()
         for index, block in enumerate(self.blocks):
             tokens = checkpoint(block, tokens, use_reentrant=False) if recompute else block(tokens)

@@ -10,7 +10,7 @@ from sam_models import sams_encoder
 from torch import Tensor
 
 from ros_sam_core.errors import InvalidParameter
-from ros_sam_core.model import attention
+from ros_sam_core.model import attention, blockwise
 from ros_sam_core.model.attention import Attention, from_windows, to_windows
 from ros_sam_core.model.config import sam_config
 from ros_sam_core.model.image_encoder import VIT_SIZES, Block, SamEncoder, VitSize, build_sam_encoder
@@ -37,10 +37,11 @@ def images() -> Tensor:
 
 @pytest.fixture(params=[attention.BIAS_BYTES_CPU, 1], ids=["one-step", "piece-by-piece"])
 def bias_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """All queries in one step; or one a step with gradients, and 64 of one head a step without."""
+    """All tokens in one step; or few: without gradients a row of queries, and five tokens a linear layer."""
     monkeypatch.setattr(attention, "BIAS_BYTES_CPU", request.param)
     if request.param == 1:
-        monkeypatch.setattr(attention, "BLOCK_BYTES", 1)
+        monkeypatch.setattr(blockwise, "QUERIES", 1)
+        monkeypatch.setattr(blockwise, "ROWS", 5)
     return request.param
 
 
@@ -76,6 +77,14 @@ def test_gradients_equal_segment_anythings(pair, images: Tensor, recompute: bool
         scale = expected[name].abs().max()
         difference = (parameter.grad - expected[name]).abs().max()
         assert difference <= 1e-4 * scale + 1e-5, name
+
+
+def test_the_image_is_left_as_it_was(pair, images: Tensor) -> None:
+    before = images.clone()
+    with torch.inference_mode():
+        first, second = pair[1](images)[0], pair[1](images)[0]
+    assert torch.equal(images, before)
+    assert torch.equal(first, second)
 
 
 def test_recomputing_keeps_less_for_the_backward_pass(images: Tensor) -> None:
