@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from desktop import play
 from osgeo import ogr
-from qgis.core import Qgis
 
 SCENARIO = Path(__file__).parent / "helpers" / "outlining.py"
 COMPILED = {".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc", ".a", ".o"}
@@ -89,11 +88,6 @@ def test_the_zip_is_what_qgis_takes(plugin_zip: Path) -> None:
 
 def test_qgis_ends_as_a_user_ends_it(day: dict) -> None:
     assert day["done"] and "Traceback" not in day["log"], day["log"]
-    if day["code"] != 0 and "died on signal 11" in day["log"] and Qgis.QGIS_VERSION_INT >= 34000:
-        pytest.xfail(
-            "QGIS 3.40 may crash when all is written and its window is closed: ~QgsTaskManager waits for a "
-            "thread whose end calls into what ~QgsApplication has deleted before"
-        )
     assert day["code"] == 0, day["log"]
 
 
