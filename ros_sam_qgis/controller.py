@@ -338,6 +338,8 @@ class Controller(QObject):
         session = self.session
         self.marks.show(session.current)
         self.marks.show_waiting(session.leaving)
+        if session.current is not None:
+            self.keeper.expect(session.current.source.crs, session.current.source.name)
         self.dock.object_box.show_object(session.current, len(session.leaving))
         self.dock.show_classes(settings.classes(), session.shown_class)
         if self.dock.shape_box.shape() != session.shown_shape:

@@ -58,6 +58,7 @@ class Files(QObject):
 
     def close(self) -> None:
         """Write what still waits, at the last to a file in the profile: nothing that was kept is lost."""
+        self._keeper.prepared.close()
         if not self._keeper.waiting:
             return
         self._keeper.retry()
@@ -68,7 +69,10 @@ class Files(QObject):
             log(str(error), Qgis.MessageLevel.Critical)
         else:
             if saved:
-                log(f"{saved} -> {path}", Qgis.MessageLevel.Warning)
+                text = tr("{count} objects could not be written to their layer; they are in {path}.")
+                text = text.format(count=saved, path=path)
+                log(text, Qgis.MessageLevel.Warning)
+                self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Critical, 0)
 
     def choose_output(self, layer: QgsMapLayer | None) -> None:
         """Write to a layer of the user's from now on, or to the plugin's own file.

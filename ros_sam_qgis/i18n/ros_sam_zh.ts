@@ -572,6 +572,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>ROS-SAM：提取目标轮廓</translation>
     </message>
     <message>
+      <source>ROS-SAM: prepare the output</source>
+      <translation>ROS-SAM：准备输出</translation>
+    </message>
+    <message>
       <source>Ready</source>
       <translation>就绪</translation>
     </message>
@@ -930,6 +934,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{count} kept, waiting for their outline.</source>
       <translation>已保留 {count} 个，正在等待轮廓。</translation>
+    </message>
+    <message>
+      <source>{count} objects could not be written to their layer; they are in {path}.</source>
+      <translation>有 {count} 个对象无法写入其图层，已保存到 {path}。</translation>
     </message>
     <message>
       <source>{count} objects in {layer}.</source>

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..session.session import KeptObject
 from ..session.undo import Step, UndoStack
-from .output import Key, add_on_top, default_target, reopen
+from .output import Key, add_on_top, begin_file, default_target, own_layer, reopen, table_of
+from .prepared import Prepared
 from .target import ObjectGone, Place, StoreError, Target
 
 
@@ -65,6 +66,7 @@ class Keeper(QObject):
         super().__init__(parent)
         self.steps = UndoStack()
         self.waiting: list[KeptObject] = []
+        self.prepared = Prepared(self)
         self._layer_id = ""
 
     def write_to(self, layer: QgsVectorLayer | None) -> None:
@@ -78,6 +80,12 @@ class Keeper(QObject):
         """The layer that the user has chosen, as long as it is there."""
         layer = QgsProject.instance().mapLayer(self._layer_id) if self._layer_id else None
         return layer if isinstance(layer, QgsVectorLayer) else None
+
+    def expect(self, crs: QgsCoordinateReferenceSystem, layer_name: str) -> None:
+        """Make ready to keep an object of a layer, off the main thread."""
+        table = table_of(crs, layer_name)
+        if self.layer is None and own_layer(table) is None:
+            self.prepared.expect(table, crs)
 
     def keep(self, kept: KeptObject) -> None:
         """Write an object; if that cannot be done it waits, and is written with the next one."""
@@ -137,8 +145,12 @@ class Keeper(QObject):
             else:
                 self.steps.push(CorrectStep(key, place, before))
                 return
-        target, new = self._target(kept)
-        place = target.write(kept)
+        begun = None if self.layer is not None else begin_file(kept, self.prepared)
+        if begun is not None:
+            (target, place), new = begun, True
+        else:
+            target, new = self._target(kept)
+            place = target.write(kept)
         self.steps.push(KeepStep(Key.of(target.layer), place))
         if new:
             add_on_top(target.layer)

@@ -6,15 +6,18 @@ import os
 import re
 from dataclasses import dataclass
 
-from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QStandardPaths
 
 from ..i18n import tr
 from ..session.session import KeptObject
-from .target import ObjectGone, Target, create_geopackage, open_layer
+from .prepared import Prepared
+from .target import ObjectGone, Place, Target, create_geopackage, open_layer
 
 FILE = "ros_sam_objects.gpkg"
 PLACED = "objects"
+FIRST = 1
+"""The first feature's id in a new GeoPackage."""
 ROLE = "ros_sam/objects"
 """Custom property of a layer that the plugin made: the name of its table."""
 
@@ -49,6 +52,33 @@ def reopen(key: Key) -> Target:
     return Target(layer)
 
 
+def table_of(crs: QgsCoordinateReferenceSystem, layer_name: str) -> str:
+    """Return the table of objects on a layer."""
+    return PLACED if crs.isValid() else f"pixels_{_plain(layer_name)}"
+
+
+def own_layer(table: str) -> QgsVectorLayer | None:
+    """Return the plugin's own layer of a table, if it is in the project."""
+    for layer in QgsProject.instance().mapLayers().values():
+        if isinstance(layer, QgsVectorLayer) and layer.customProperty(ROLE) == table and layer.isValid():
+            return layer
+    return None
+
+
+def begin_file(kept: KeptObject, prepared: Prepared) -> tuple[Target, Place] | None:
+    """Put a prepared file with an object in it where `default_target` would make one, if that can be.
+
+    Returns:
+        The new layer, and where the object stands in it.
+    """
+    table = table_of(kept.crs, kept.layer_name)
+    path = _default_path(kept)
+    if own_layer(table) is not None or not prepared.put(path, table, kept):
+        return None
+    target = Target(_named(open_layer(path, table, _title(kept)), path, table))
+    return target, Place(FIRST, str(kept.attributes.get("prompt_id", "")))
+
+
 def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
     """Return the plugin's own layer for an object, made if need be, and whether it is new in the project.
 
@@ -57,25 +87,38 @@ def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
 
     Args:
         kept: the object.
-        path: of the GeoPackage; by default beside the project, else beside the image.
+        path: of a GeoPackage that is to be used and no other; by default the layer in the project, else a
+            file beside the project, else beside the image.
 
     Raises:
         NotWritable: the file cannot be made.
     """
-    table = PLACED if kept.crs.isValid() else f"pixels_{_plain(kept.layer_name)}"
-    for layer in QgsProject.instance().mapLayers().values():
-        if isinstance(layer, QgsVectorLayer) and layer.customProperty(ROLE) == table and layer.isValid():
-            return Target(layer), False
-    path = path or os.path.join(default_folder(str(kept.attributes.get("source", ""))), FILE)
-    name = tr("Objects") if kept.crs.isValid() else tr("Objects of {layer}").format(layer=kept.layer_name)
-    layer = open_layer(path, table, name) if os.path.exists(path) else None
+    table = table_of(kept.crs, kept.layer_name)
+    own = None if path else own_layer(table)
+    if own is not None:
+        return Target(own), False
+    path = path or _default_path(kept)
+    layer = open_layer(path, table, _title(kept)) if os.path.exists(path) else None
     if layer is None:
         create_geopackage(path, table, kept.crs)
-        layer = open_layer(path, table, name)
+        layer = open_layer(path, table, _title(kept))
+    return Target(_named(layer, path, table)), True
+
+
+def _default_path(kept: KeptObject) -> str:
+    return os.path.join(default_folder(str(kept.attributes.get("source", ""))), FILE)
+
+
+def _title(kept: KeptObject) -> str:
+    return tr("Objects") if kept.crs.isValid() else tr("Objects of {layer}").format(layer=kept.layer_name)
+
+
+def _named(layer: QgsVectorLayer | None, path: str, table: str) -> QgsVectorLayer:
+    """Mark a layer as the plugin's own."""
     if layer is None:
         raise ObjectGone(tr("{path} was written and cannot be read again.").format(path=path))
     layer.setCustomProperty(ROLE, table)
-    return Target(layer), True
+    return layer
 
 
 def add_on_top(layer: QgsVectorLayer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -22,6 +23,8 @@ from qgis.core import (
 from ..i18n import tr
 from ..session.session import KeptObject
 from .fields import NAMES, feature_of, object_fields, values_of
+
+SYNCHRONOUS = "OGR_SQLITE_SYNCHRONOUS"
 
 
 class StoreError(Exception):
@@ -225,18 +228,50 @@ def create_geopackage(path: str, table: str, crs: QgsCoordinateReferenceSystem) 
     Raises:
         NotWritable: it cannot be made.
     """
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName, options.layerName, options.fileEncoding = "GPKG", table, "UTF-8"
+    options = _options(table)
     if os.path.exists(path):
         options.actionOnExistingFile = QgsVectorFileWriter.ActionOnExistingFile.CreateOrOverwriteLayer
+    _writer(path, crs, options)
+
+
+def append(path: str, table: str, kept: KeptObject) -> None:
+    """Write an object to a layer of `create_geopackage`, in its CRS, without opening it as a layer.
+
+    The caller must see to it that it comes to the disk: SQLite does not.
+
+    Raises:
+        NotWritable: it cannot be written.
+    """
+    options = _options(table)
+    options.actionOnExistingFile = QgsVectorFileWriter.ActionOnExistingFile.AppendToLayerNoNewFields
+    geometry = QgsGeometry(kept.geometry)
+    geometry.convertToMultiType()
+    gdal.SetThreadLocalConfigOption(SYNCHRONOUS, "OFF")
+    try:
+        writer = _writer(path, kept.crs, options)
+        if not writer.addFeature(feature_of(kept, geometry, object_fields())):
+            raise NotWritable(writer.errorMessage())
+        del writer
+    finally:
+        gdal.SetThreadLocalConfigOption(SYNCHRONOUS, None)
+
+
+def _options(table: str) -> QgsVectorFileWriter.SaveVectorOptions:
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, options.layerName, options.fileEncoding = "GPKG", table, "UTF-8"
+    return options
+
+
+def _writer(
+    path: str, crs: QgsCoordinateReferenceSystem, options: QgsVectorFileWriter.SaveVectorOptions
+) -> QgsVectorFileWriter:
     context = QgsProject.instance().transformContext()
     fields, kind = object_fields(), QgsWkbTypes.MultiPolygon
     writer = QgsVectorFileWriter.create(path, fields, kind, crs, context, options)
-    failed = writer.hasError() != QgsVectorFileWriter.WriterError.NoError
-    why = writer.errorMessage()
-    del writer
-    if failed:
-        raise NotWritable(tr("{path} cannot be made: {why}").format(path=path, why=why))
+    if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
+        text = tr("{path} cannot be made: {why}")
+        raise NotWritable(text.format(path=path, why=writer.errorMessage()))
+    return writer
 
 
 def open_layer(path: str, table: str, name: str) -> QgsVectorLayer | None:

@@ -1,0 +1,114 @@
+"""The keeper: the first object's file is made ahead, and what cannot be written at last goes elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from osgeo import ogr
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle
+from waiting import wait_until
+
+from ros_sam_qgis.session.session import KeptObject
+from ros_sam_qgis.store import output
+from ros_sam_qgis.store.keeper import Keeper
+from ros_sam_qgis.store.output import FILE, PLACED
+
+UTM = QgsCoordinateReferenceSystem("EPSG:25833")
+NOWHERE = QgsCoordinateReferenceSystem()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, project: QgsProject) -> Path:
+    """The folder of a project."""
+    home = tmp_path / "project"
+    home.mkdir()
+    project.write(str(home / "project.qgs"))
+    return home
+
+
+@pytest.fixture
+def keeper(folder: Path) -> Iterator[Keeper]:
+    one = Keeper()
+    yield one
+    one.prepared.close()
+
+
+def kept(object_id: str, crs: QgsCoordinateReferenceSystem = UTM) -> KeptObject:
+    square = QgsGeometry.fromRect(QgsRectangle(400000.0, 5800000.0, 400005.0, 5800002.5))
+    return KeptObject(square, crs, {"prompt_id": object_id, "score": 0.5}, "ship", layer_name="scene")
+
+
+def ids(path: Path, table: str = PLACED) -> list[str]:
+    dataset = ogr.Open(str(path))
+    return [feature["prompt_id"] for feature in dataset.GetLayerByName(table)]
+
+
+def beside(folder: Path) -> set[str]:
+    return {name for name in os.listdir(folder) if not name.startswith("project.qgs")}
+
+
+@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, "pixels_scene")], ids=["utm", "pixels"])
+def test_the_first_object_comes_with_its_file(
+    keeper: Keeper, folder: Path, monkeypatch: pytest.MonkeyPatch, crs: Any, table: str
+) -> None:
+    def made_at_once(*_: Any) -> None:
+        raise AssertionError("the file was not at hand")
+
+    monkeypatch.setattr(output, "create_geopackage", made_at_once)
+    keeper.expect(crs, "scene")
+    wait_until(lambda: keeper.prepared.is_ready(table, crs), 30, "the empty file")
+    assert beside(folder) == set()
+    keeper.keep(kept("first", crs))
+    assert ids(folder / FILE, table) == ["first"]
+    assert beside(folder) == {FILE}
+    keeper.keep(kept("second", crs))
+    assert ids(folder / FILE, table) == ["first", "second"]
+    for left in (["first"], []):
+        assert keeper.undo()
+        assert ids(folder / FILE, table) == left
+    assert keeper.redo()
+    assert ids(folder / FILE, table) == ["first"]
+    assert not keeper.waiting
+
+
+@pytest.mark.parametrize("wait", [False, True], ids=["not-ready", "of-another-crs"])
+def test_an_object_does_not_wait_for_a_file_made_ahead(keeper: Keeper, folder: Path, wait: bool) -> None:
+    keeper.expect(UTM, "scene")
+    other = QgsCoordinateReferenceSystem("EPSG:4326")
+    if wait:
+        wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
+    keeper.keep(kept("first", other if wait else UTM))
+    assert ids(folder / FILE) == ["first"] and not keeper.waiting
+
+
+def test_a_file_that_is_there_is_never_replaced(keeper: Keeper, folder: Path, project: QgsProject) -> None:
+    keeper.keep(kept("yesterday"))
+    project.removeAllMapLayers()
+    keeper.expect(UTM, "scene")
+    wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
+    keeper.keep(kept("today"))
+    assert ids(folder / FILE) == ["yesterday", "today"]
+
+
+def test_nothing_is_left_of_a_file_that_nobody_needed(keeper: Keeper, folder: Path) -> None:
+    keeper.expect(UTM, "scene")
+    wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
+    made = keeper.prepared.folder
+    keeper.prepared.close()
+    assert beside(folder) == set() and not os.path.exists(made)
+
+
+def test_what_cannot_be_written_at_last_goes_to_another_file(keeper: Keeper, folder: Path) -> None:
+    keeper.keep(kept("first"))
+    os.remove(folder / FILE)
+    told: list[str] = []
+    keeper.failed.connect(told.append)
+    keeper.keep(kept("second"))
+    assert len(keeper.waiting) == 1 and FILE in told[0]
+    rescue = folder / "rescued.gpkg"
+    assert keeper.rescue(str(rescue)) == 1
+    assert ids(rescue) == ["second"] and not keeper.waiting
