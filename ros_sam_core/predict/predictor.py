@@ -130,7 +130,7 @@ class Predictor:
 
     def _encode(self, frame: Frame, crops: Sequence[Crop]) -> list[ArrayEmbedding]:
         """Encode crops together."""
-        batch = self.model.encode(np.stack([self._image(frame, crop) for crop in crops]))
+        batch = self.model.encode(np.stack([self.image(frame, crop) for crop in crops]))
         self.encoded += len(crops)
         return batch.split()
 
@@ -209,6 +209,6 @@ class Predictor:
             multimask=ambiguous,
         )
 
-    def _image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:
+    def image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:
         """Read a crop as `[3, S, S]`; bicubic where it is smaller than the model's input."""
         return enlarge(read_crop(frame, crop, self.input_px)[0], self.input_px)
