@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ros_sam_core.model.config import ModelConfig, tiny_config
-from training.crops import CropJitter
-from training.frames import FrameJitter
+from training.jitter import CropJitter, FrameJitter
 from training.readers.spec import DatasetSpec
 
 

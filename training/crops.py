@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,35 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.jitter import CropJitter
 from training.scenes import Scene, SceneObject
-
-
-@dataclass(frozen=True)
-class CropJitter:
-    """How crops vary in training.
-
-    Attributes:
-        near: Range of the crop's side over the object's longer side, as a box prompt's crop has it.
-        wide: Range of the same for crops in which a click is first looked at (log-uniform); below 1 they are
-            smaller than the object, whose mask must then reach the crop's edge.
-        wide_share: Share of wide crops.
-        any_angle: Share of crops at any angle; the others are turned by multiples of 90 degrees.
-        stretch: Largest stretch of one axis against the other.
-        degrade_share: Share of crops seen by a coarser sensor.
-        degrade: Largest factor by which it is coarser.
-        least_px: Objects are never degraded below this length, sensor pixels.
-        photometric: Strength of brightness, contrast, colour, blur, noise and compression; 0 is none.
-    """
-
-    near: tuple[float, float] = (1.4, 3.0)
-    wide: tuple[float, float] = (0.6, 9.0)
-    wide_share: float = 0.4
-    any_angle: float = 0.7
-    stretch: float = 1.2
-    degrade_share: float = 0.45
-    degrade: float = 5.0
-    least_px: float = 8.0
-    photometric: float = 1.0
 
 
 def _affine(

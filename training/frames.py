@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,59 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ros_sam_core.errors import ConfigInvalid
 from training.crops import distort, sample_affine
 from training.datasets import Sample
+from training.jitter import FrameJitter
 from training.prompts import inner_click, jitter_box, mask_box
 from training.scenes import DatasetError, Scene, SceneObject
-
-
-@dataclass(frozen=True)
-class FrameJitter:
-    """How frames vary in training.
-
-    Attributes:
-        scale: Range of the factor by which a frame is resized; the crop's side is the input's over it.
-        whole: Show the frame whole in place of a crop; `scale` is then relative to one that just fits.
-        object_share: Share of crops placed so that they hold an object; the others fall anywhere. Where the
-            input is small beside the frame, crops that fall anywhere are mostly empty.
-        any_angle: Share of crops at any angle; the others are turned by multiples of 90 degrees.
-        flip: Share of crops that are mirrored.
-        photometric: Strength of brightness, contrast, colour, blur, noise and compression; 0 is none.
-        pad: Grey level beyond the frame.
-        most_objects: Objects of a crop that are prompted at most; of more, a random choice.
-        least_px: Objects of which fewer pixels of the input are left are not prompted.
-        click_share: Share of objects that are prompted by a click in place of a box; the paper has boxes.
-        click_noise: How far a click moves from a place inside the object, share of the box's width and
-            height; it may then lie beside the object.
-    """
-
-    scale: tuple[float, float] = (0.1, 4.0)
-    whole: bool = False
-    object_share: float = 0.0
-    any_angle: float = 0.5
-    flip: float = 0.5
-    photometric: float = 1.0
-    pad: int = 144
-    most_objects: int = 64
-    least_px: int = 12
-    click_share: float = 0.0
-    click_noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ConfigInvalid(f"scale is {self.scale}; give two factors, the smaller first, more than 0")
-        for name in ("object_share", "any_angle", "flip", "click_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigInvalid(f"{name} is {getattr(self, name)}; it is a share, 0 to 1")
-        if not 0 <= self.pad <= 255:
-            raise ConfigInvalid(f"pad is {self.pad}; it is a grey level, 0 to 255")
-        if self.photometric < 0 or self.click_noise < 0:
-            raise ConfigInvalid(
-                f"photometric is {self.photometric}, click_noise {self.click_noise}; both must be 0 or more"
-            )
-        if self.most_objects < 1 or self.least_px < 1:
-            raise ConfigInvalid("most_objects and least_px must be 1 or more")
 
 
 def frame_affine(

@@ -7,10 +7,9 @@ that the labels of a data set larger than memory fit into it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol, overload
 
 import numpy as np
@@ -249,24 +248,6 @@ def polygons_to_object(
         ImageDraw.Draw(canvas).polygon([tuple(xy) for xy in (ring - low)], fill=1, outline=1)
     x0, y0 = (int(v) for v in low)
     return SceneObject(np.asarray(canvas), x0, y0, (x0, y0, x0 + width, y0 + height), class_name, object_id)
-
-
-def read_coco(path: Path, images: Path | None = None) -> Iterator[Scene]:
-    """Read COCO instances into memory, one scene an image; see `training.readers` for more ways.
-
-    Args:
-        path: The annotations' JSON file.
-        images: Folder of the images; `images/` beside the file by default.
-
-    Raises:
-        DatasetError: The file is no COCO instances file, or an image is missing or corrupt. Annotations
-            without a mask are left out, and named in the log.
-    """
-    from training.readers import DatasetSpec, Ledger, read_layout  # they build on this module
-
-    spec = DatasetSpec("coco", str(path), images=str(images or ""), in_memory=True)
-    ledger = Ledger("stop", objects="skip")
-    yield from read_layout(spec, ledger)
 
 
 def split_scenes(scenes: Sequence[Scene], share: float, seed: int) -> tuple[list[Scene], list[Scene]]:

@@ -13,8 +13,8 @@ from training.config import TrainConfig
 from training.datasets import CropDataset, Sample
 from training.frames import FrameDataset
 from training.procedural import procedural_scenes
-from training.readers import open_dataset
-from training.scenes import DatasetError, Scene, read_coco, split_scenes
+from training.readers import open_dataset, read_coco
+from training.scenes import DatasetError, Scene, split_scenes
 from training.simulated import simulated_scenes
 
 log = logging.getLogger(__name__)

@@ -9,15 +9,13 @@ used again and again, and the tokens change in place.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from ros_sam_core.model.attention import Attention
-    from ros_sam_core.model.image_encoder import Block
+from ros_sam_core.model.attention import Attention
+from ros_sam_core.model.block import Block
 
 ROWS = 512
 """Tokens that go through linear layers at once."""

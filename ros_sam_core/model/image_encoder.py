@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ros_sam_core.model.attention import Attention
+from ros_sam_core.model.block import Block
 from ros_sam_core.model.blockwise import BlockRunner, runs_blockwise
 from ros_sam_core.model.config import Arch, ModelConfig
-from ros_sam_core.model.sam_modules import LayerNorm2d, MLPBlock, PatchEmbed
+from ros_sam_core.model.sam_modules import LayerNorm2d, PatchEmbed
 
 PATCH_PX = 16
 WINDOW = 14
@@ -57,43 +57,6 @@ VIT_SIZES: dict[Arch, VitSize] = {
     "vit_l": VitSize(width=1024, heads=16, global_blocks=(5, 11, 17, 23)),
     "vit_h": VitSize(width=1280, heads=16, global_blocks=(7, 15, 23, 31)),
 }
-
-
-class Block(nn.Module):
-    """A pre-norm transformer block on a grid of tokens.
-
-    Args:
-        dim: Channels of a token.
-        num_heads: Attention heads.
-        use_rel_pos: See `Attention`.
-        input_size: Rows and columns of the grid; needed with `use_rel_pos`.
-        window_size: Side of the windows that attention stays within, tokens; 0 attends to all.
-        mlp_ratio: Hidden width of the feed-forward layer over `dim`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        num_heads: int,
-        *,
-        use_rel_pos: bool = False,
-        input_size: tuple[int, int] | None = None,
-        window_size: int = 0,
-        mlp_ratio: float = 4.0,
-    ) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(
-            dim, num_heads, use_rel_pos=use_rel_pos, input_size=input_size, window_size=window_size
-        )
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = MLPBlock(embedding_dim=dim, mlp_dim=int(dim * mlp_ratio))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens [B, H, W, C] to the same shape."""
-        x = x + self.attn(self.norm1(x))
-        result: Tensor = x + self.mlp(self.norm2(x))
-        return result
 
 
 class SamEncoder(nn.Module):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ros_sam_core.model.block import Block
 from ros_sam_core.model.config import ModelConfig
-from ros_sam_core.model.image_encoder import Block
 from ros_sam_core.model.sam_modules import LayerNorm2d
 
 

@@ -9,7 +9,7 @@ from training_runs import CONFIGS, write_config
 from ros_sam_core.errors import ConfigInvalid
 from training.config import DataConfig, LossConfig, TrainConfig, TuneConfig
 from training.configfile import load_config
-from training.crops import CropJitter
+from training.jitter import CropJitter
 from training.state import config_json
 from training.train import main
 

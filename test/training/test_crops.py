@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from ros_sam_core.model.losses import mask_loss
-from training.crops import CropJitter, distort, sample_crop
+from training.crops import distort, sample_crop
+from training.jitter import CropJitter
 from training.prompts import centre_click, correcting_click, inner_click, jitter_box, mask_box
 from training.scenes import Scene, SceneObject, build_pyramid
 

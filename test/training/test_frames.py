@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from ros_sam_core.errors import ConfigInvalid
-from training.frames import FrameDataset, FrameJitter, sample_frame
+from training.frames import FrameDataset, sample_frame
+from training.jitter import CropJitter, FrameJitter
 from training.prompts import mask_box
 from training.scenes import Scene, SceneObject, build_pyramid
 
@@ -129,3 +130,18 @@ def test_noisy_clicks_move_by_a_share_of_the_box():
 def test_a_jitter_out_of_range_is_named(field):
     with pytest.raises(ConfigInvalid, match=next(iter(field))):
         FrameJitter(**field)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"near": (3.0, 1.4)},
+        {"wide": (0.0, 9.0)},
+        {"degrade_share": 1.5},
+        {"stretch": 0.9},
+        {"photometric": -1.0},
+    ],
+)
+def test_a_jitter_of_crops_out_of_range_is_named(field):
+    with pytest.raises(ConfigInvalid, match=next(iter(field))):
+        CropJitter(**field)

@@ -10,7 +10,8 @@ import torch
 from pycocotools import mask as coco_mask
 
 from ros_sam_core.errors import ConfigInvalid
-from training.frames import FrameDataset, FrameJitter
+from training.frames import FrameDataset
+from training.jitter import FrameJitter
 from training.readers import DatasetSpec, open_dataset
 from training.rle import decode_rle, encode_rle
 from training.scenes import DatasetError, split_scenes

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.readers import read_coco
 from training.scenes import (
     DatasetError,
     Scene,
     build_pyramid,
     polygons_to_object,
-    read_coco,
     reduce_by,
     split_scenes,
 )

@@ -19,8 +19,7 @@ from scipy import ndimage
 
 from ros_sam_core.errors import ConfigInvalid, OutputExists
 from ros_sam_core.geo.raster import RasterFrame
-from training.readers import DatasetSpec, open_dataset
-from training.scenes import read_coco
+from training.readers import DatasetSpec, open_dataset, read_coco
 from training.simulate import (
     Light,
     Motion,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from training.readers.coco import read_coco_set
 from training.readers.labelled_frames import read_labelled_frames
@@ -83,3 +84,19 @@ def open_dataset(
         told = ledger.summary()
         raise DatasetError(f"{spec.path} holds no image that can be used" + (f"; {told}" if told else ""))
     return LabelledSet(spec, scenes, ledger)
+
+
+def read_coco(path: Path, images: Path | None = None) -> Iterator[Scene]:
+    """Read COCO instances into memory, one scene an image.
+
+    Args:
+        path: The annotations' JSON file.
+        images: Folder of the images; `images/` beside the file by default.
+
+    Raises:
+        DatasetError: The file is no COCO instances file, or an image is missing or corrupt. Annotations
+            without a mask are left out, and named in the log.
+    """
+    spec = DatasetSpec("coco", str(path), images=str(images or ""), in_memory=True)
+    ledger = Ledger("stop", objects="skip")
+    yield from read_layout(spec, ledger)

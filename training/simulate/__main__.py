@@ -18,7 +18,8 @@ import numpy as np
 from ros_sam_core.errors import ConfigInvalid, RosSamError
 from ros_sam_core.synthetic import SceneKind
 from training.configfile import build, read_table
-from training.scenes import DatasetError, read_coco
+from training.readers import read_coco
+from training.scenes import DatasetError
 from training.simulate.actors import Actor
 from training.simulate.files import write_video
 from training.simulate.ground import Ground, labelled_ground, procedural_ground, raster_ground

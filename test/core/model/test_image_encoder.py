@@ -12,8 +12,9 @@ from torch import Tensor
 from ros_sam_core.errors import InvalidParameter
 from ros_sam_core.model import attention, blockwise
 from ros_sam_core.model.attention import Attention, from_windows, to_windows
+from ros_sam_core.model.block import Block
 from ros_sam_core.model.config import sam_config
-from ros_sam_core.model.image_encoder import VIT_SIZES, Block, SamEncoder, VitSize, build_sam_encoder
+from ros_sam_core.model.image_encoder import VIT_SIZES, SamEncoder, VitSize, build_sam_encoder
 from ros_sam_core.model.layouts import split_qkv
 from ros_sam_core.model.ros_sam import RosSam
 from ros_sam_core.model.sam_modules import ImageEncoderViT
