@@ -56,13 +56,14 @@ def _tell(run: EverythingRun, report: Report, seconds: float) -> None:
             f"cut short: {run.segments} objects of {run.done} of {run.tiles} tiles {where}; "
             "the same command with --resume goes on"
         )
+    facts = run.facts
     report.put(
         output=str(run.output) if run.saved else None,
         segments=run.segments,
         tiles=run.tiles,
         tiles_not_done=left,
         resumed=run.resumed,
-        model=run.model,
-        weights=run.weights,
+        model=facts.name if facts else None,
+        weights=facts.weights if facts else None,
         seconds=round(seconds, 3),
     )

@@ -95,7 +95,7 @@ Cluster = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, help="Processor threads for one group of prompts. Default: by the model's size."
+        metavar="N", min=1, help="Processor threads for one piece of work. Default: by the model's size."
     ),
 ]
 AreaFile = Annotated[
@@ -112,7 +112,7 @@ MinSize = Annotated[
 ]
 MaxSize = Annotated[
     float | None,
-    typer.Option(metavar="M", help="Longest length of an object, metres (pixels without CRS). [240 px]"),
+    typer.Option(metavar="M", help="Longest length of an object, metres (pixels without CRS). [400 px]"),
 ]
 PointsPerSide = Annotated[
     int | None, typer.Option(metavar="N", help="Points along the side of a crop. Default: by the model.")

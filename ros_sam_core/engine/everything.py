@@ -16,7 +16,7 @@ from ros_sam_core.geo.segments import Segment
 
 if TYPE_CHECKING:
     from ros_sam_core.engine.service import Service
-    from ros_sam_core.predict.everything.finder import Finder, TileWork
+    from ros_sam_core.predict.everything.finder import TileWork
     from ros_sam_core.predict.everything.merging import Found
     from ros_sam_core.predict.tiles import Tile
 
@@ -52,8 +52,7 @@ class Search:
         """
         from ros_sam_core.geo.area import area_in_pixels
         from ros_sam_core.predict.everything.finder import Finder
-        from ros_sam_core.predict.everything.merging import SeamMerger
-        from ros_sam_core.predict.everything.run import tile_count
+        from ros_sam_core.predict.everything.layout import Layout
         from ros_sam_core.predict.ground import target_crs
 
         request = self._request
@@ -65,11 +64,11 @@ class Search:
                 raise AreaInvalid(f"the area of interest lies beside {frame.source}; check its CRS")
         self._origin = segmenter.origin(frame)
         self._target = target_crs(self._origin, crs_of(request.out_crs))
-        finder = Finder(segmenter.predictor, frame, self.parameters, request.options.options(), area)
-        self._finder: Finder = finder
-        self._tiles: Iterator[Tile] = finder.tiles.select(area=area)
-        self._merger = SeamMerger(finder.tiles, finder.overlap)
-        self.total = tile_count(finder)
+        layout = Layout.of(self.parameters, segmenter.predictor.model.config.crop, frame.grid, area)
+        self._finder = Finder(segmenter.predictor, frame, layout, request.options.options())
+        self._tiles: Iterator[Tile] = iter(layout)
+        self._merger = layout.merger()
+        self.total = len(layout)
 
     def do_step(self) -> list[Segment] | None:
         """Do one short unit; it can be done again if it is cut off.

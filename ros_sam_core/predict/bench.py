@@ -1,11 +1,13 @@
-"""Bench: where groups of prompts on a scene are worked on, one at a time, in whichever process."""
+"""Bench: where the pieces of a job on a scene are worked on, one at a time, in whichever process."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -24,14 +26,15 @@ from ros_sam_core.predict.groups import GroupSize, size_for
 from ros_sam_core.predict.segmenter import PromptFailure, Segmenter
 
 CACHE_MB = 256
-"""Embeddings of one group; GDAL keeps as much of the raster's blocks."""
+"""Embeddings of one piece; GDAL keeps as much of the raster's blocks."""
 
+Group = tuple[NDArray[np.int64], PromptTable]
 Results = list[tuple[int, Segment | Failed]]
 
 
 @dataclass(frozen=True)
-class SceneJob:
-    """What is outlined, by which model and how. It travels to other processes and machines.
+class Job:
+    """What is done on a scene, by which model and how. It travels to other processes and machines.
 
     Attributes:
         raster: Anything that GDAL opens, as segments say where they are from.
@@ -41,8 +44,7 @@ class SceneJob:
         model: Name of a model, or path of a checkpoint.
         device: "cpu", "cuda" or "mps".
         options: How masks become polygons.
-        out_crs: CRS of the segments; None means the raster's own.
-        threads: Processor threads that one group is worked on with. Results depend on them in the last bits.
+        threads: Processor threads that one piece is worked on with. Results depend on them in the last bits.
     """
 
     raster: str
@@ -52,8 +54,43 @@ class SceneJob:
     model: str
     device: str
     options: PolygonOptions
-    out_crs: CRS | None
     threads: int
+
+    def work(self, bench: Bench, piece: Any, cancel: Callable[[], bool] | None = None) -> Any:
+        """Work on one piece of the whole, whose result depends on nothing else.
+
+        Args:
+            bench: Where.
+            piece: Of the kind that this job has.
+            cancel: Asked now and then whether to stop.
+
+        Raises:
+            RosSamError: The raster cannot be read, or the model cannot be opened.
+            Cancelled: `cancel` said so.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SceneJob(Job):
+    """Prompts are outlined; a piece is a group of them with their numbers, in whichever order.
+
+    Attributes:
+        out_crs: CRS of the segments; None means the raster's own.
+    """
+
+    out_crs: CRS | None
+
+    def work(self, bench: Bench, piece: Group, cancel: Callable[[], bool] | None = None) -> Results:
+        """Outline a group of prompts, and remember no embedding of an earlier one; see `Job.work`."""
+        numbers, prompts = piece
+        with bench.open(self) as (segmenter, frame):
+            results = segmenter.iter_segments(
+                frame, list(prompts), options=self.options, out_crs=self.out_crs, cancel=cancel
+            )
+            return [
+                (number, _plain(result)) for number, result in zip(numbers.tolist(), results, strict=True)
+            ]
 
 
 @dataclass(frozen=True)
@@ -80,7 +117,7 @@ class Bench:
 
     def __init__(self) -> None:
         self._segmenter: tuple[tuple[str, str, int], Segmenter] | None = None
-        self._frame: tuple[SceneJob, RasterFrame] | None = None
+        self._frame: tuple[Job, RasterFrame] | None = None
 
     def facts(self, model: str, device: str) -> ModelFacts:
         """Open a model and tell what it is like.
@@ -93,34 +130,17 @@ class Bench:
         size = size_for(opened.config.input_px)
         return ModelFacts(segmenter.name, segmenter.weights, opened.config.crop, size, opened.name)
 
-    def outline(
-        self,
-        job: SceneJob,
-        numbers: NDArray[np.int64],
-        prompts: PromptTable,
-        cancel: Callable[[], bool] | None = None,
-    ) -> Results:
-        """Outline a group of prompts, and remember no embedding of an earlier one.
-
-        Args:
-            job: What is outlined.
-            numbers: Of the prompts.
-            prompts: As many.
-            cancel: Asked now and then whether to stop.
+    @contextmanager
+    def open(self, job: Job) -> Iterator[tuple[Segmenter, RasterFrame]]:
+        """Open a job's model, without embeddings of earlier work, and its raster.
 
         Raises:
             RosSamError: The raster cannot be read, or the model cannot be opened.
-            Cancelled: `cancel` said so.
         """
         with gdal_options():
             segmenter, frame = self._model(job.model, job.device, job.threads), self._raster(job)
             segmenter.predictor.cache.clear()
-            results = segmenter.iter_segments(
-                frame, list(prompts), options=job.options, out_crs=job.out_crs, cancel=cancel
-            )
-            return [
-                (number, _plain(result)) for number, result in zip(numbers.tolist(), results, strict=True)
-            ]
+            yield segmenter, frame
 
     def close(self) -> None:
         """Close the raster."""
@@ -139,7 +159,7 @@ class Bench:
         self._segmenter = (model, device, threads), opened
         return opened
 
-    def _raster(self, job: SceneJob) -> RasterFrame:
+    def _raster(self, job: Job) -> RasterFrame:
         if self._frame is None or self._frame[0] != job:
             self.close()
             frame = RasterFrame.open(job.place, job.bands, job.stretch)

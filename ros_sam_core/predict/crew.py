@@ -1,6 +1,6 @@
-"""Crews: who works on the groups of a scene. This process, processes beside it, or a Dask cluster.
+"""Crews: who works on the pieces of a job on a scene. This process, processes beside it, or a Dask cluster.
 
-All take the same groups and give the same results, each group whole, in the order in which they are finished.
+All take the same pieces and give the same results, each piece whole, in the order in which they are finished.
 """
 
 from __future__ import annotations
@@ -13,29 +13,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ros_sam_core.geo.prompt_table import PromptTable
-from ros_sam_core.predict.bench import Bench, ModelFacts, Results, SceneJob, set_threads
-
-Group = tuple[NDArray[np.int64], PromptTable]
+from ros_sam_core.predict.bench import Bench, Job, ModelFacts, set_threads
 
 MOST_LANES = 8
-"""Threads of one process that work on groups; more would wait for Python's lock."""
+"""Threads of one process that work on pieces; more would wait for Python's lock."""
 
 
 class Crew(Protocol):
-    """Who works on groups; a context manager."""
+    """Who works on pieces; a context manager."""
 
     def facts(self, model: str, device: str) -> ModelFacts:
         """Open a model where the work is done, and tell what it is like."""
 
     def threads(self, facts: ModelFacts) -> int:
-        """Return how many processor threads suit a group."""
+        """Return how many processor threads suit a piece."""
 
-    def run(self, job: SceneJob, groups: Iterable[Group]) -> Iterator[Results]:
-        """Yield the results of each group when it is finished; `groups` are taken as they are needed."""
+    def run(self, job: Job, pieces: Iterable[Any]) -> Iterator[Any]:
+        """Yield the result of each piece when it is finished; `pieces` are taken as they are needed."""
 
     def __enter__(self) -> Self:
         """Get ready."""
@@ -47,7 +41,7 @@ class Crew(Protocol):
 
 
 class Here:
-    """This process: one lane for each processor while groups take one thread each, else one.
+    """This process: one lane for each processor while pieces take one thread each, else one.
 
     Args:
         cores: Processors to use; by default all that this process may.
@@ -76,52 +70,52 @@ class Here:
         """Return one thread for a small model, all for a large one."""
         return 1 if facts.size.crops > 1 else self._cores
 
-    def run(self, job: SceneJob, groups: Iterable[Group]) -> Iterator[Results]:
-        """Yield the results of each group when it is finished."""
+    def run(self, job: Job, pieces: Iterable[Any]) -> Iterator[Any]:
+        """Yield the result of each piece when it is finished."""
         before = set_threads(job.threads)
         self._before = before if self._before is None else self._before
         lanes = min(MOST_LANES, self._cores // job.threads) if job.device == "cpu" else 1
         if lanes <= 1:
             try:
-                for group in groups:
-                    yield self._first.outline(job, *group)
+                for piece in pieces:
+                    yield job.work(self._first, piece)
             finally:
                 self._first.close()
             return
         with ThreadPoolExecutor(lanes, "lane") as pool:
             try:
-                yield from in_flight(lambda group: pool.submit(self._in_lane, job, *group), groups, lanes + 1)
+                yield from in_flight(lambda piece: pool.submit(self._in_lane, job, piece), pieces, lanes + 1)
             finally:
                 self._stop.set()
 
-    def _in_lane(self, job: SceneJob, numbers: NDArray[np.int64], prompts: PromptTable) -> Results:
+    def _in_lane(self, job: Job, piece: Any) -> Any:
         bench = getattr(self._local, "bench", None)
         if bench is None:
             bench = self._local.bench = Bench()
-        return bench.outline(job, numbers, prompts, self._stop.is_set)
+        return job.work(bench, piece, self._stop.is_set)
 
 
 def in_flight(
-    submit: Callable[[Group], Future[Results]],
-    groups: Iterable[Group],
+    submit: Callable[[Any], Future[Any]],
+    pieces: Iterable[Any],
     most: int,
     check: Callable[[], None] = lambda: None,
-) -> Iterator[Results]:
-    """Keep some groups submitted and yield results as they come.
+) -> Iterator[Any]:
+    """Keep some pieces submitted and yield results as they come.
 
     Args:
-        submit: Starts work on a group.
-        groups: Taken one by one.
+        submit: Starts work on a piece.
+        pieces: Taken one by one.
         most: How many are submitted at a time.
         check: Called now and then while waiting; raises what ends the work.
     """
     finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
     flying: set[Any] = set()
-    waiting = iter(groups)
+    waiting = iter(pieces)
     try:
         while True:
-            while len(flying) < most and (group := next(waiting, None)) is not None:
-                future = submit(group)
+            while len(flying) < most and (piece := next(waiting, None)) is not None:
+                future = submit(piece)
                 flying.add(future)
                 future.add_done_callback(finished.put)
             if not flying:

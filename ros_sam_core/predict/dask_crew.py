@@ -1,6 +1,6 @@
 """Crews of processes, by Dask: a local cluster for `--workers`, any cluster for `--cluster`.
 
-Dask schedules, restarts workers that die and gives their groups to others. This module needs the extra
+Dask schedules, restarts workers that die and gives their pieces to others. This module needs the extra
 `distribution` and is imported only when it is asked for.
 """
 
@@ -19,17 +19,17 @@ from distributed import Client, LocalCluster, Security, WorkerPlugin, get_worker
 from distributed.scheduler import KilledWorker
 
 from ros_sam_core.errors import WorkersLost
-from ros_sam_core.predict.bench import Bench, ModelFacts, Results, SceneJob, set_threads
-from ros_sam_core.predict.crew import Group, available_cores, in_flight
+from ros_sam_core.predict.bench import Bench, Job, ModelFacts, set_threads
+from ros_sam_core.predict.crew import available_cores, in_flight
 
 PATIENCE_S = 60
 """How long a cluster may take to answer, and to have its first worker."""
 AHEAD = 2
-"""Groups that are given to a worker at a time."""
+"""Pieces that are given to a worker at a time."""
 
 
 class DaskCrew:
-    """Workers of a Dask cluster, each of which works on one group at a time.
+    """Workers of a Dask cluster, each of which works on one piece at a time.
 
     Args:
         workers: Start so many processes on this machine.
@@ -67,12 +67,12 @@ class DaskCrew:
         share = self._client.nthreads().values() if self._workers is None else [0]
         return max(1, available_cores() // self._workers if self._workers else min(share))
 
-    def run(self, job: SceneJob, groups: Iterable[Group]) -> Iterator[Results]:
-        """Yield the results of each group when it is finished."""
+    def run(self, job: Job, pieces: Iterable[Any]) -> Iterator[Any]:
+        """Yield the result of each piece when it is finished."""
         most = AHEAD * max(1, len(self._client.nthreads()))
         results = in_flight(
-            lambda group: self._client.submit(_outline, self._name, job, *group, pure=False),
-            groups,
+            lambda piece: self._client.submit(_work, self._name, job, piece, pure=False),
+            pieces,
             most,
             self._check,
         )
@@ -83,8 +83,8 @@ class DaskCrew:
                 return
             except KilledWorker as error:
                 raise WorkersLost(
-                    f"workers died {error.allowed_failures + 1} times at the same prompts; they may lack "
-                    "memory: use fewer --workers, and go on with --resume"
+                    f"workers died {error.allowed_failures + 1} times at the same piece of work; they may "
+                    "lack memory: use fewer --workers, and go on with --resume"
                 ) from error
 
     def _connect(self, stack: ExitStack) -> Client:
@@ -165,8 +165,8 @@ def _facts(name: str, model: str, device: str) -> ModelFacts:
         return plugin.bench.facts(model, device)
 
 
-def _outline(name: str, job: SceneJob, *group: Any) -> Results:
+def _work(name: str, job: Job, piece: Any) -> Any:
     plugin = _bench(name)
     with plugin.lock:
         set_threads(job.threads)
-        return plugin.bench.outline(job, *group)
+        return job.work(plugin.bench, piece)

@@ -25,8 +25,8 @@ from ros_sam_core.geo.resume import ResumableWriter, check_resumable, open_resum
 from ros_sam_core.geo.staging import staging_path
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.geo.writers import crs_in
-from ros_sam_core.predict.bench import ModelFacts, Results, SceneJob, gdal_options
-from ros_sam_core.predict.crew import Crew, Group, Here
+from ros_sam_core.predict.bench import Group, ModelFacts, Results, SceneJob, gdal_options
+from ros_sam_core.predict.crew import Crew, Here
 from ros_sam_core.predict.groups import Groups, group_prompts
 
 Progress = Callable[[int, int], None]
@@ -90,6 +90,31 @@ class SceneOptions:
                 f"workers need Dask ({error}); install it: pip install 'ros-sam[distribution]'"
             ) from error
         return DaskCrew(self.workers, self.cluster)
+
+    def common(
+        self, raster: str, frame: RasterFrame, crew: Crew, facts: ModelFacts, staging: Path
+    ) -> dict[str, Any]:
+        """Return what every `Job` says of the work.
+
+        Args:
+            raster: As asked for.
+            frame: The same, opened.
+            crew: Who works.
+            facts: Of the model.
+            staging: Where an earlier run has kept its results; what it depended on is gone on with.
+        """
+        before = work_of(staging).get("number of threads") if self.resume else None
+        local = os.path.exists(raster)
+        return {
+            "raster": raster,
+            "place": os.path.abspath(raster) if local else raster,
+            "bands": frame.bands,
+            "stretch": frame.stretch,
+            "model": os.path.abspath(self.model) if os.path.exists(self.model) else self.model,
+            "device": self.device,
+            "options": self.polygons,
+            "threads": self.threads or (int(before) if before else crew.threads(facts)),
+        }
 
 
 def segment_scene(
@@ -240,21 +265,8 @@ class SceneRun:
         self._staging = staging_path(target)
 
     def _job(self, frame: RasterFrame, crew: Crew, facts: ModelFacts) -> SceneJob:
-        options = self.options
-        before = work_of(self._staging).get("number of threads") if options.resume else None
-        threads = options.threads or (int(before) if before else crew.threads(facts))
-        local = os.path.exists(self.raster)
-        return SceneJob(
-            raster=self.raster,
-            place=os.path.abspath(self.raster) if local else self.raster,
-            bands=frame.bands,
-            stretch=frame.stretch,
-            model=os.path.abspath(options.model) if os.path.exists(options.model) else options.model,
-            device=options.device,
-            options=options.polygons,
-            out_crs=self._crs,
-            threads=threads,
-        )
+        common = self.options.common(self.raster, frame, crew, facts, self._staging)
+        return SceneJob(**common, out_crs=self._crs)
 
     def _open(self, job: SceneJob, frame: RasterFrame) -> ResumableWriter:
         """Open the writer of what this work, and no other, gives."""

@@ -232,7 +232,7 @@
 
 Area: polygons in any CRS; only objects in them are found. Without it the whole image is searched, which takes a while: half a minute a million pixels on one processor core.
 
-Shortest and longest length: of the objects looked for, in metres (pixels where the image has no CRS); 0 is 24 and 240 pixels. They decide how long it takes: half the shortest length takes four times as long.
+Shortest and longest length: of the objects looked for, in metres (pixels where the image has no CRS); 0 is 24 and 400 pixels. They decide how long it takes: half the shortest length takes four times as long.
 
 Least score: outlines that the model expects to be worse are left out; lower it to find more, raise it to find fewer and surer ones.
 
@@ -241,7 +241,7 @@ The result has a polygon for each object, in the CRS of the image, with its expe
 
 区域：任意坐标参照系的多边形；只查找其中的目标。不指定时搜索整幅影像，耗时较长：在一个处理器核心上，每一百万像素约半分钟。
 
-最小和最大长度：要查找的目标的长度，单位为米（影像没有坐标参照系时为像素）；0 表示 24 和 240 像素。它们决定耗时：最小长度减半，耗时为四倍。
+最小和最大长度：要查找的目标的长度，单位为米（影像没有坐标参照系时为像素）；0 表示 24 和 400 像素。它们决定耗时：最小长度减半，耗时为四倍。
 
 最低评分：模型预计质量更差的轮廓会被舍弃；降低它可找到更多目标，提高它则更少但更可靠。
 

@@ -53,7 +53,7 @@ class FindObjects(RasterAlgorithm):
             "Area: polygons in any CRS; only objects in them are found. Without it the whole image is "
             "searched, which takes a while: half a minute a million pixels on one processor core.\n\n"
             "Shortest and longest length: of the objects looked for, in metres (pixels where the image has "
-            "no CRS); 0 is 24 and 240 pixels. They decide how long it takes: half the shortest length takes "
+            "no CRS); 0 is 24 and 400 pixels. They decide how long it takes: half the shortest length takes "
             "four times as long.\n\n"
             "Least score: outlines that the model expects to be worse are left out; lower it to find more, "
             "raise it to find fewer and surer ones.\n\n"

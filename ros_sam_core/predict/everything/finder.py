@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,17 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
-from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.geo.length import length_of
 from ros_sam_core.geo.prompts import PixelPrompt, Point
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.geo.vectorize import PolygonOptions
-from ros_sam_core.predict.crop import Crop, longer_side
-from ros_sam_core.predict.everything.merging import Found, Overlap
-from ros_sam_core.predict.everything.options import EverythingOptions, Level, Sizes, levels_of
+from ros_sam_core.predict.crop import Crop, box_of, longer_side
+from ros_sam_core.predict.everything.layout import LOOSE, Layout, Level
+from ros_sam_core.predict.everything.merging import Found
 from ros_sam_core.predict.everything.proposals import (
     Proposal,
+    box_iou,
     merge,
     propose,
     stability_of,
@@ -29,14 +28,12 @@ from ros_sam_core.predict.everything.proposals import (
 from ros_sam_core.predict.ground import look_to_polygon
 from ros_sam_core.predict.outline import outline
 from ros_sam_core.predict.predictor import Look, Predictor
-from ros_sam_core.predict.tiles import Tile, TileGrid
+from ros_sam_core.predict.tiles import Tile
 
-LEAST_TILE_PX = 512
-"""Side of the tiles by which the work is counted and kept."""
 TOGETHER = 8
 """Proposals that are refined together."""
-LOOSE = 1.5
-"""A proposal's box may miss the size limits by this factor; the outline decides."""
+EXPLAINED = 0.5
+"""A proposal whose box overlaps that of an object found before by this (IoU) is not looked at again."""
 
 
 @dataclass(frozen=True)
@@ -53,44 +50,22 @@ class Finder:
     Args:
         predictor: That looks.
         frame: The image.
-        options: What counts as an object.
+        layout: Where it is searched. Points are asked in its area alone, and objects whose middle lies beside
+            it are left out.
         shape: How masks become polygons.
-        area: Of interest, in frame pixels; points are asked in it alone, and objects whose middle lies
-            beside it are left out. None is all of the frame.
     """
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        frame: Frame,
-        options: EverythingOptions,
-        shape: PolygonOptions,
-        area: BaseGeometry | None = None,
-    ) -> None:
-        self.predictor, self.frame, self.options, self.shape, self.area = (
-            predictor,
-            frame,
-            options,
-            shape,
-            area,
-        )
-        if area is not None:
-            shapely.prepare(area)
-        config = predictor.model.config
+    def __init__(self, predictor: Predictor, frame: Frame, layout: Layout, shape: PolygonOptions) -> None:
+        self.predictor, self.frame, self.layout, self.shape = predictor, frame, layout, shape
         # A model made for one object a crop looks again at the object's own scale, and answers a point with
         # its single mask and finer ones; SAM has seen enough, and answers with its three.
-        self.looks_again = config.crop.kind == "scaled"
+        self.looks_again = predictor.model.config.crop.kind == "scaled"
         self.heads = slice(0, 3) if self.looks_again else slice(1, 4)
-        self.sizes = Sizes.of(options, frame.grid)
-        self.overlap = Overlap(options.nms, options.nested)
-        self.levels = levels_of(options, config, frame.grid)
-        reach = math.ceil(min(self.sizes.longest * self.sizes.unit_px * LOOSE, max(frame.grid.size)))
-        self.tiles = TileGrid.over(frame.grid, max(LEAST_TILE_PX, 2 * reach), 0)
 
     def scans(self, tile: Tile) -> Iterator[Scan]:
         """Yield the crops whose cores have their middle in a tile, with their points on data in the area."""
         x0, y0, x1, y1 = tile.core
-        for level in self.levels:
+        for level in self.layout.levels:
             step = level.tiles.core_px
             for row in range(y0 // step, min(level.tiles.rows, -(-y1 // step))):
                 for column in range(x0 // step, min(level.tiles.columns, -(-x1 // step))):
@@ -105,10 +80,9 @@ class Finder:
         """Return what may be an object at the points of a crop."""
         logits, iou = self.predictor.sketch(self.frame, scan.crop, scan.points, keep=not self.looks_again)
         size, heads = self.frame.grid.size, self.heads
-        found = propose(
-            scan.crop, scan.points, logits[:, heads], iou[:, heads], size, self.options.sketch_iou
-        )
-        low, high = self.sizes.shortest * self.sizes.unit_px / LOOSE, self.sizes.longest * self.sizes.unit_px
+        least, sizes = self.layout.options.sketch_iou, self.layout.sizes
+        found = propose(scan.crop, scan.points, logits[:, heads], iou[:, heads], size, least)
+        low, high = sizes.shortest * sizes.unit_px / LOOSE, sizes.longest * sizes.unit_px
         return [one for one in found if low <= longer_side(one.box) <= high * LOOSE]
 
     def refine(self, proposals: Sequence[Proposal]) -> list[Found]:
@@ -121,10 +95,19 @@ class Finder:
             looks = self.predictor.look(self.frame, requests)
         found = []
         for one, look in zip(proposals, looks, strict=True):
-            geometry = self._outline(look)
+            stability = float(stability_of(look.logits, self.layout.options.stability_offset))
+            geometry = self._outline(look, stability)
             if geometry is not None:
-                found.append(Found(geometry, look.iou, self._point_in(geometry, one.point)))
+                found.append(Found(geometry, look.iou, stability, self._point_in(geometry, one.point)))
         return found
+
+    def unexplained(self, proposals: Sequence[Proposal], found: Sequence[Found]) -> list[Proposal]:
+        """Return the proposals that are not about an object that was found."""
+        if not found or not proposals:
+            return list(proposals)
+        to_pixel = self.frame.grid.map_to_pixel
+        boxes = np.array([box_of(to_pixel(shapely.get_coordinates(one.geometry))) for one in found])
+        return [one for one in proposals if box_iou(np.array(one.box), boxes).max() < EXPLAINED]
 
     def _point_in(self, geometry: Polygon | MultiPolygon, point: Point) -> Point:
         """Return the point, frame pixels, or one in the outline where it lies beside it."""
@@ -137,29 +120,31 @@ class Finder:
         """Return the points of a crop's core: on valid pixels, in the area."""
         x0, y0, x1, y1 = cell.core
         half, step = level.spacing_px / 2, level.spacing_px
-        x, y = np.meshgrid(np.arange(x0 + half, x1, step), np.arange(y0 + half, y1, step))
+        # `arange` may overstep its end by a rounding error.
+        columns, rows = np.arange(x0 + half, x1, step), np.arange(y0 + half, y1, step)
+        x, y = np.meshgrid(columns[columns < x1], rows[rows < y1])
         points = np.column_stack([x.ravel(), y.ravel()])
-        if self.area is not None:
-            points = points[shapely.contains_xy(self.area, points)]
+        if self.layout.area is not None:
+            points = points[shapely.contains_xy(self.layout.area, points)]
         if len(points):
             _, valid = self.frame.read(x0, y0, x1 - x0, y1 - y0)
             column, row = np.floor(points - [x0, y0]).astype(int).T
             points = points[valid[row, column]]
         return points
 
-    def _outline(self, look: Look) -> Polygon | MultiPolygon | None:
+    def _outline(self, look: Look, stability: float) -> Polygon | MultiPolygon | None:
         """Return the outline of a mask that is an object of the sizes looked for, else None."""
-        options, grid = self.options, self.frame.grid
+        options, sizes, grid = self.layout.options, self.layout.sizes, self.frame.grid
         if look.iou < options.pred_iou or look.is_cut(*grid.size):
             return None
-        if stability_of(look.logits, options.stability_offset) < options.stability:
+        if stability < options.stability:
             return None
         geometry = look_to_polygon(look, grid, self.shape)
-        if geometry is None or not self.sizes.shortest <= length_of(geometry, grid.crs) <= self.sizes.longest:
+        if geometry is None or not sizes.shortest <= length_of(geometry, grid.crs) <= sizes.longest:
             return None
-        if self.area is not None:
+        if self.layout.area is not None:
             middle = grid.map_to_pixel(shapely.get_coordinates(geometry.representative_point()))
-            if not shapely.contains_xy(self.area, middle).all():
+            if not shapely.contains_xy(self.layout.area, middle).all():
                 return None
         return geometry
 
@@ -189,9 +174,10 @@ class TileWork:
         elif self._refining is None:
             self._refining = merge(self._proposals)
         elif self._refining:
-            self.found += self.finder.refine(self._refining[:TOGETHER])
-            del self._refining[:TOGETHER]
+            new = self.finder.refine(self._refining[:TOGETHER])
+            self.found += new
+            self._refining = self.finder.unexplained(self._refining[TOGETHER:], new)
         else:
-            self.found = self.finder.overlap.suppress(self.found)
+            self.found = self.finder.layout.overlap.suppress(self.found)
             return False
         return True

@@ -23,6 +23,7 @@ from ros_sam_core.predict.everything.merging import Found
 COLUMNS: tuple[tuple[str, Any], ...] = (
     ("tile", pa.int64()),
     ("score", pa.float64()),
+    ("stability", pa.float64()),
     ("x", pa.float64()),
     ("y", pa.float64()),
     ("geometry", pa.binary()),
@@ -74,13 +75,13 @@ class TileJournal:
         Raises:
             OSError: The disk is full or gone.
         """
-        rows = [(tile, one.score, *one.point, shapely.to_wkb(one.geometry)) for one in found]
-        self._write([(tile, None, None, None, None), *rows])
+        rows = [(tile, one.score, one.stability, *one.point, shapely.to_wkb(one.geometry)) for one in found]
+        self._write([(tile, None, None, None, None, None), *rows])
         self._places[tile] = len(self._log) - 1
 
     def note(self, stamp: tuple[int, int]) -> None:
         """Remember the stamp of an output that is made of this journal, before it is moved to its place."""
-        self._write([(NOTE, None, None, None, json.dumps(stamp).encode())])
+        self._write([(NOTE, None, None, None, None, json.dumps(stamp).encode())])
         self.published.add(stamp)
 
     def replay(self) -> Iterator[tuple[int, list[Found]]]:
@@ -108,4 +109,4 @@ class TileJournal:
 
 
 def _found(row: Mapping[str, Any]) -> Found:
-    return Found(shapely.from_wkb(row["geometry"]), row["score"], (row["x"], row["y"]))
+    return Found(shapely.from_wkb(row["geometry"]), row["score"], row["stability"], (row["x"], row["y"]))

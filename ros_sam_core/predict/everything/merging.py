@@ -12,6 +12,9 @@ from shapely.geometry import MultiPolygon, Polygon
 from ros_sam_core.geo.prompts import Point
 from ros_sam_core.predict.tiles import TileGrid
 
+PART = 0.3
+"""An outline in another that has less than this share of its area is an object on it, else a part of it."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -19,13 +22,20 @@ class Found:
 
     Attributes:
         geometry: Its outline, in the frame's CRS.
-        score: Predicted IoU, 0..1; of overlapping outlines the one of the highest stays.
+        score: Predicted IoU, 0..1.
+        stability: IoU of the mask at a threshold raised and lowered, 0..1.
         point: In the outline, frame pixels; that of the grid at which it was found, if it lies in it.
     """
 
     geometry: Polygon | MultiPolygon
     score: float
+    stability: float
     point: Point
+
+    @property
+    def rank(self) -> float:
+        """Predicted IoU times stability; of overlapping outlines the one of the highest stays."""
+        return self.score * self.stability
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Overlap:
 
     Attributes:
         nms: Their IoU is more than this.
-        nested: One covers this share of the other, or more; 1 is never.
+        nested: One covers this share of the other, or more, and is not far smaller; 1 is never.
     """
 
     nms: float
@@ -45,7 +55,7 @@ class Overlap:
 
         Overlaps are ratios of areas, so that it does not matter that a CRS stretches the ground.
         """
-        order = sorted(found, key=lambda one: (-one.score, one.point, one.geometry.bounds))
+        order = sorted(found, key=lambda one: (-one.rank, one.point, one.geometry.bounds))
         geometries = np.array([one.geometry for one in (*kept, *order)], dtype=object)
         areas, tree = shapely.area(geometries), shapely.STRtree(geometries)
         alive = np.zeros(len(geometries), bool)
@@ -56,7 +66,8 @@ class Overlap:
             near = near[alive[near]]
             both = shapely.area(shapely.intersection(geometries[near], one.geometry))
             iou = both / (areas[near] + areas[place] - both)
-            covered = both / np.minimum(areas[near], areas[place])
+            lesser, larger = np.minimum(areas[near], areas[place]), np.maximum(areas[near], areas[place])
+            covered = np.where(lesser >= PART * larger, both / lesser, 0)
             if not (iou > self.nms).any() and (self.nested >= 1 or not (covered >= self.nested).any()):
                 alive[place] = True
                 result.append(one)
@@ -71,12 +82,13 @@ class SeamMerger:
     its neighbours have been looked at. What stays depends on the outlines alone, not on pauses between.
 
     Args:
-        tiles: Objects are smaller than their cores.
+        tiles: That are looked at.
         overlap: When two outlines mean the same object.
+        reach: Tiles that may find the same object are at most so many rows and columns apart.
     """
 
-    def __init__(self, tiles: TileGrid, overlap: Overlap) -> None:
-        self._tiles, self._overlap = tiles, overlap
+    def __init__(self, tiles: TileGrid, overlap: Overlap, reach: int = 1) -> None:
+        self._tiles, self._overlap, self._reach = tiles, overlap, reach
         self._open: dict[tuple[int, int], list[Found]] = {}
         self._kept: dict[tuple[int, int], list[Found]] = {}
 
@@ -91,25 +103,21 @@ class SeamMerger:
 
     def finish(self) -> Iterator[Found]:
         """Yield what is still undecided."""
-        yield from self._decide_up_to(self._tiles.rows, self._tiles.columns)
+        yield from self._decide_up_to(self._tiles.rows + self._reach, self._tiles.columns)
 
     def _decide_up_to(self, row: int, column: int) -> Iterator[Found]:
         """Decide the tiles whose last neighbour is this tile or comes before it."""
         for place in sorted(self._open):
-            last = (place[0] + 1, min(place[1] + 1, self._tiles.columns - 1))
+            last = (place[0] + self._reach, min(place[1] + self._reach, self._tiles.columns - 1))
             if last > (row, column):
                 break
             yield from self._decide(place)
-        for place in [place for place in self._kept if place[0] < row - 2]:
+        for place in [place for place in self._kept if place[0] < row - 2 * self._reach]:
             del self._kept[place]
 
     def _decide(self, place: tuple[int, int]) -> Iterator[Found]:
-        around = [
-            (place[0] + down, place[1] + right)
-            for down in (-1, 0, 1)
-            for right in (-1, 0, 1)
-            if down or right
-        ]
+        steps = range(-self._reach, self._reach + 1)
+        around = [(place[0] + down, place[1] + right) for down in steps for right in steps if down or right]
         kept = [one for other in around for one in self._kept.get(other, ())]
         rivals = [one for other in around for one in self._open.get(other, ())]
         own = self._open.pop(place)

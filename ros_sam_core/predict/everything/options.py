@@ -1,4 +1,4 @@
-"""How everything mode looks: parameters, and the sizes of crops that follow from them."""
+"""What everything mode looks for: its parameters."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from dataclasses import dataclass
 
 from ros_sam_core.errors import InvalidParameter
 from ros_sam_core.geo.grid import Grid
-from ros_sam_core.model.config import ModelConfig
-from ros_sam_core.predict.tiles import TileGrid
 
-SMALLEST_PX, LARGEST_PX = 24.0, 240.0
+SMALLEST_PX, LARGEST_PX = 24.0, 400.0
 """Objects that are looked for unless a size is given: their length in pixels."""
-ROOM = 4.0
-"""The smallest crops are as many times as long as the smallest objects; see docs/everything.md."""
-RATIO = 2.25
-"""From one size of crops to the next."""
-OVERLAP = 0.25
-"""Share of their side by which neighbouring crops overlap."""
-LEAST_CROP_PX = 32
 
 
 @dataclass(frozen=True)
@@ -26,7 +17,7 @@ class EverythingOptions:
     """What counts as an object, and how densely it is searched for.
 
     Args:
-        points_per_side: Points along the side of a crop; None is 6 for models whose crops are scaled to the
+        points_per_side: Points along the side of a crop; None is 8 for models whose crops are scaled to the
             object and 32 for SAM's.
         sketch_iou: Least predicted IoU of a first, coarse mask that is looked at again. Lower finds more, and
             takes longer.
@@ -34,21 +25,22 @@ class EverythingOptions:
         stability: Least stability of an outline: the IoU of its mask at a threshold raised and lowered by
             `stability_offset`.
         stability_offset: In logits.
-        nms: Of two outlines that overlap more than this (IoU), the one of the higher score stays.
-        nested: Of two outlines of which one covers the other by this share, the one of the higher score
-            stays; 1 keeps objects that lie on others.
+        nms: Of two outlines that overlap more than this (IoU), the one of the higher score times stability
+            stays.
+        nested: So it does of two outlines of which one covers the other by this share, unless one is far
+            smaller and so an object on the other; 1 keeps parts of objects too.
         min_size: Shortest length of an object, in metres; in pixels where the raster has no CRS. The length
             is the longer side of the smallest rectangle around it, at any angle. None is 24 pixels.
-        max_size: Longest length, in the same unit. None is 240 pixels, or ten times the shortest.
+        max_size: Longest length, in the same unit. None is 400 pixels, or ten times the shortest.
 
     Raises:
         InvalidParameter: A number is out of range; the message names it.
     """
 
     points_per_side: int | None = None
-    sketch_iou: float = 0.65
-    pred_iou: float = 0.7
-    stability: float = 0.6
+    sketch_iou: float = 0.6
+    pred_iou: float = 0.65
+    stability: float = 0.7
     stability_offset: float = 1.0
     nms: float = 0.5
     nested: float = 0.7
@@ -108,40 +100,3 @@ class Sizes:
         if longest is None:
             longest = max(LARGEST_PX / unit_px, 10 * shortest)
         return cls(shortest, longest, unit_px)
-
-
-@dataclass(frozen=True)
-class Level:
-    """Crops of one size over a scene, and the points in them.
-
-    Attributes:
-        tiles: Where the crops lie; each answers for the points of its core.
-        spacing_px: From point to point.
-    """
-
-    tiles: TileGrid
-    spacing_px: float
-
-
-def levels_of(options: EverythingOptions, config: ModelConfig, grid: Grid) -> list[Level]:
-    """Return the sizes of crops in which objects of every size that is looked for are well seen."""
-    sizes, policy = Sizes.of(options, grid), config.crop
-    points = options.points_per_side or (6 if policy.kind == "scaled" else 32)
-    if policy.kind == "fixed" and policy.crop_px == 0:
-        return [_level(max(grid.size), points, grid, overlap=0.0)]
-    if policy.kind == "fixed":
-        smallest: float = policy.crop_px
-    else:
-        smallest = max(ROOM * sizes.shortest * sizes.unit_px, policy.min_px, LEAST_CROP_PX)
-    largest = 2 * max(grid.size)
-    sides = [min(smallest, largest)]
-    while sides[-1] < min(2 * sizes.longest * sizes.unit_px, largest):
-        sides.append(sides[-1] * RATIO)
-    return [_level(round(side), points, grid, OVERLAP) for side in sides]
-
-
-def _level(side: int, points: int, grid: Grid, overlap: float) -> Level:
-    shared = 2 * round(side * overlap / 2)
-    core = side - shared
-    across = max(1, min(round(points * core / side), core))
-    return Level(TileGrid.over(grid, side, shared), core / across)

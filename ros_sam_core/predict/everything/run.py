@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyproj import CRS
@@ -15,10 +15,11 @@ from ros_sam_core.geo.raster import Frame
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.predict.everything.finder import Finder, TileWork
-from ros_sam_core.predict.everything.merging import Found, SeamMerger
+from ros_sam_core.predict.everything.layout import Layout
+from ros_sam_core.predict.everything.merging import Found
 from ros_sam_core.predict.everything.options import EverythingOptions
 from ros_sam_core.predict.ground import Origin, PromptFailure, target_crs, to_segment
-from ros_sam_core.predict.tiles import TileGrid
+from ros_sam_core.predict.tiles import Tile
 
 if TYPE_CHECKING:
     from ros_sam_core.predict.segmenter import Segmenter
@@ -41,7 +42,7 @@ def iter_everything(
 ) -> Iterator[Segment]:
     """Yield the objects of a frame, without prompts and without classes.
 
-    Memory does not grow with the frame's height; of its width, the outlines of three rows of tiles are held.
+    Memory does not grow with the frame's height; of its width, the outlines of a few rows of tiles are held.
 
     Args:
         segmenter: With the model that looks.
@@ -59,60 +60,58 @@ def iter_everything(
     """
     origin = segmenter.origin(frame)
     target = target_crs(origin, out_crs)
-    finder = Finder(
-        segmenter.predictor, frame, options or EverythingOptions(), shape or PolygonOptions(), area
-    )
+    policy = segmenter.predictor.model.config.crop
+    layout = Layout.of(options or EverythingOptions(), policy, frame.grid, area)
+    finder = Finder(segmenter.predictor, frame, layout, shape or PolygonOptions())
     tiles = find_tiles(finder, progress=progress, cancel=cancel)
-    yield from segments_of(merged(tiles, finder), origin, target)
+    yield from segments_of(merged(tiles, layout), origin, target)
 
 
 def find_tiles(
     finder: Finder,
-    done: Container[int] = (),
     *,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Iterator[TileFound]:
-    """Yield the number of each tile, counted over the whole grid, and what was found in it.
+    """Yield the number of each tile and what was found in it.
 
     Args:
         finder: That looks.
-        done: Numbers of tiles that are left out.
         progress: Called with the number of tiles done and their total.
         cancel: Asked between steps whether to stop.
 
     Raises:
         Cancelled: `cancel` said so.
     """
-    total = tile_count(finder)
-    for before, tile in enumerate(finder.tiles.select(area=finder.area)):
-        number = tile.row * finder.tiles.columns + tile.column
+    layout = finder.layout
+    total = len(layout)
+    for done, tile in enumerate(layout):
         if progress is not None:
-            progress(before, total)
-        if number in done:
-            continue
-        work = TileWork(finder, tile)
-        while work.step():
-            if cancel is not None and cancel():
-                raise Cancelled(f"stopped after {before} of {total} tiles, as asked")
-        yield number, work.found
+            progress(done, total)
+        yield layout.number(tile), look_at(finder, tile, cancel)
     if progress is not None:
         progress(total, total)
 
 
-def tile_count(finder: Finder) -> int:
-    """Return how many tiles there are, in the area."""
-    if finder.area is None:
-        return len(finder.tiles)
-    return sum(1 for _ in finder.tiles.select(area=finder.area))
+def look_at(finder: Finder, tile: Tile, cancel: Callable[[], bool] | None = None) -> list[Found]:
+    """Return what is found in a tile.
+
+    Raises:
+        Cancelled: `cancel`, asked between steps, said so.
+    """
+    work = TileWork(finder, tile)
+    while work.step():
+        if cancel is not None and cancel():
+            raise Cancelled("stopped, as asked")
+    return work.found
 
 
-def merged(tiles: Iterable[TileFound], finder: Finder) -> Iterator[Found]:
-    """Yield what stays of what tiles found, once an object lies on only one of them."""
-    grid: TileGrid = finder.tiles
-    merger = SeamMerger(grid, finder.overlap)
+def merged(tiles: Iterable[TileFound], layout: Layout) -> Iterator[Found]:
+    """Yield what stays of what tiles found, in the order of their numbers, once each object is known."""
+    merger = layout.merger()
     for number, found in tiles:
-        yield from merger.add(*divmod(number, grid.columns), found)
+        tile = layout.tile(number)
+        yield from merger.add(tile.row, tile.column, found)
     yield from merger.finish()
 
 

@@ -3,37 +3,57 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core import __version__
-from ros_sam_core.errors import AreaInvalid, InvalidParameter
+from ros_sam_core.errors import AreaInvalid
 from ros_sam_core.geo.area import area_in_pixels
 from ros_sam_core.geo.formats import format_of
+from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.publish import failures, stamp
 from ros_sam_core.geo.raster import RasterFrame
 from ros_sam_core.geo.record_log import claim
 from ros_sam_core.geo.staging import Staging, staging_path
 from ros_sam_core.geo.writers import SegmentWriter
-from ros_sam_core.predict.bench import CACHE_MB, gdal_options, set_threads
-from ros_sam_core.predict.cache import CacheOptions
-from ros_sam_core.predict.crew import available_cores
+from ros_sam_core.predict.bench import Bench, Job, ModelFacts, gdal_options
+from ros_sam_core.predict.crew import Crew
 from ros_sam_core.predict.everything.finder import Finder
 from ros_sam_core.predict.everything.journal import TileJournal
+from ros_sam_core.predict.everything.layout import Layout
 from ros_sam_core.predict.everything.options import EverythingOptions
-from ros_sam_core.predict.everything.run import find_tiles, merged, segments_of, tile_count
+from ros_sam_core.predict.everything.run import TileFound, look_at, merged, segments_of
+from ros_sam_core.predict.ground import Origin
 from ros_sam_core.predict.scene import SceneOptions, checked_output
-
-if TYPE_CHECKING:
-    from ros_sam_core.predict.segmenter import Segmenter
 
 Progress = Callable[[int, int], None]
 Area = tuple[BaseGeometry, CRS | None]
+
+
+@dataclass(frozen=True)
+class TilesJob(Job):
+    """Objects are looked for; a piece is the number of a tile.
+
+    Attributes:
+        everything: What counts as an object.
+        area: Of interest, frame pixels.
+    """
+
+    everything: EverythingOptions
+    area: BaseGeometry | None
+
+    def work(self, bench: Bench, piece: int, cancel: Callable[[], bool] | None = None) -> TileFound:
+        """Look at a tile; see `Job.work`."""
+        with bench.open(self) as (segmenter, frame):
+            predictor = segmenter.predictor
+            layout = Layout.of(self.everything, predictor.model.config.crop, frame.grid, self.area)
+            finder = Finder(predictor, frame, layout, self.options)
+            return piece, look_at(finder, layout.tile(piece), cancel)
 
 
 class EverythingRun:
@@ -42,7 +62,7 @@ class EverythingRun:
     Args:
         raster: Anything that GDAL opens.
         output: The file to write.
-        scene: Model, bands, stretch, CRS and so on. Neither workers nor a cluster.
+        scene: Model, bands, stretch, CRS, workers and so on.
         options: What counts as an object.
         area: Of interest: polygons and their CRS, None being the raster's own. All of the raster by default.
 
@@ -52,8 +72,7 @@ class EverythingRun:
         done: How many of them are done.
         resumed: How many an earlier run had done.
         saved: Whether the output holds the objects of the tiles that are done.
-        model: Name of the model, once it is open.
-        weights: Short hash of its weights.
+        facts: Of the model, once it is open.
     """
 
     def __init__(
@@ -66,18 +85,14 @@ class EverythingRun:
     ) -> None:
         self.raster, self.output, self.area = raster, output, area
         self.scene, self.options = scene or SceneOptions(), options or EverythingOptions()
-        if self.scene.workers is not None or self.scene.cluster is not None:
-            raise InvalidParameter("everything mode works in one process; leave workers and cluster out")
         self.segments = self.tiles = self.done = self.resumed = 0
         self.saved = False
-        self.model: str | None = None
-        self.weights: str | None = None
+        self.facts: ModelFacts | None = None
 
     def run(
         self,
         progress: Progress | None = None,
         waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
-        cancel: Callable[[], bool] | None = None,
     ) -> None:
         """Do the work.
 
@@ -87,11 +102,9 @@ class EverythingRun:
         Args:
             progress: Called with the number of tiles done and their total.
             waiting: Entered while there is nothing that an interrupt could tear.
-            cancel: Asked several times a second whether to stop.
 
         Raises:
             RosSamError: The work could not be begun, or was cut short.
-            Cancelled: `cancel` said so.
         """
         scene = self.scene
         with ExitStack() as stack:
@@ -99,25 +112,27 @@ class EverythingRun:
             frame = stack.enter_context(RasterFrame.open(self.raster, scene.bands, scene.stretch))
             target, crs = checked_output(self.output, frame.grid, scene)
             area = None if self.area is None else self._area(self.area, frame)
-            before = set_threads(scene.threads or available_cores())
-            stack.callback(set_threads, before)
+            crew = scene.crew()
             with waiting():
-                segmenter = _open_model(scene)
-                self.model, self.weights = segmenter.name, segmenter.weights
-                finder = Finder(segmenter.predictor, frame, self.options, scene.polygons, area)
-                self.tiles = tile_count(finder)
-            journal = self._journal(target, finder)
+                stack.enter_context(crew)
+                self.facts = facts = crew.facts(scene.model, scene.device)
+                layout = Layout.of(self.options, facts.policy, frame.grid, area)
+                self.tiles = len(layout)
+            job = self._job(target, frame, crew, facts, area)
+            journal = self._journal(target, job, frame)
             stack.callback(journal.close)
             self.resumed = self.done = len(journal)
+            origin = Origin(frame.grid, frame.source, frame.frame, frame.time, facts.name, facts.weights)
             try:
-                self._look(finder, journal, progress, waiting, cancel)
+                todo = (number for number in map(layout.number, layout) if number not in journal)
+                self._look(crew.run(job, todo), journal, progress, waiting)
             except BaseException:
                 if self.done:
-                    self._write(target, crs, segmenter, finder, journal)
+                    self._write(target, crs, layout, origin, journal)
                 else:
                     journal.remove()
                 raise
-            self._write(target, crs, segmenter, finder, journal)
+            self._write(target, crs, layout, origin, journal)
             journal.remove()
 
     def _area(self, area: Area, frame: RasterFrame) -> BaseGeometry:
@@ -128,51 +143,58 @@ class EverythingRun:
             )
         return pixels
 
-    def _journal(self, target: Path, finder: Finder) -> TileJournal:
+    def _job(
+        self, target: Path, frame: RasterFrame, crew: Crew, facts: ModelFacts, area: BaseGeometry | None
+    ) -> TilesJob:
+        """Return what is done on each tile."""
+        common = self.scene.common(self.raster, frame, crew, facts, staging_path(target))
+        return TilesJob(**common, everything=self.options, area=area)
+
+    def _journal(self, target: Path, job: TilesJob, frame: RasterFrame) -> TileJournal:
         """Open the journal of what this work, and no other, gives."""
-        scene, frame = self.scene, finder.frame
+        assert self.facts is not None
         work = {
             "version of ros-sam": __version__,
             "raster, bands or stretch": frame.fingerprint,
-            "model": str(self.weights),
-            "device": scene.device,
-            "number of threads": str(scene.threads or available_cores()),
-            "shape of polygons": repr(scene.polygons),
+            "model": self.facts.weights,
+            "device or library": f"{job.device} {self.facts.library}",
+            "number of threads": str(job.threads),
+            "shape of polygons": repr(job.options),
             "set of options": repr(self.options),
-            "area of interest": "" if finder.area is None else finder.area.wkb_hex,
+            "area of interest": "" if job.area is None else job.area.wkb_hex,
         }
+        resume = self.scene.resume
         with failures(target, "start"):
-            if not scene.resume:
+            if not resume:
                 claim(staging_path(target))
-            return TileJournal(staging_path(target), work, resume=scene.resume)
+            return TileJournal(staging_path(target), work, resume=resume)
 
     def _look(
         self,
-        finder: Finder,
+        found: Iterator[TileFound],
         journal: TileJournal,
         progress: Progress | None,
         waiting: Callable[[], AbstractContextManager[None]],
-        cancel: Callable[[], bool] | None,
     ) -> None:
-        found = find_tiles(finder, journal, cancel=cancel)
-        while True:
-            if progress is not None:
-                progress(self.done, self.tiles)
-            with waiting():
-                tile = next(found, None)
-            if tile is None:
-                return
-            with failures(self.output, f"keep tile {self.done + 1} of"):
-                journal.add(*tile)
-            self.done += 1
+        """Keep what each tile gives."""
+        with closing(found):  # type: ignore[type-var]
+            while True:
+                if progress is not None:
+                    progress(self.done, self.tiles)
+                with waiting():
+                    tile = next(found, None)
+                if tile is None:
+                    return
+                with failures(self.output, f"keep tile {self.done + 1} of"):
+                    journal.add(*tile)
+                self.done += 1
 
     def _write(
-        self, target: Path, crs: CRS | None, segmenter: Segmenter, finder: Finder, journal: TileJournal
+        self, target: Path, crs: CRS | None, layout: Layout, origin: Origin, journal: TileJournal
     ) -> None:
         """Make the output of the journal."""
-        origin = segmenter.origin(finder.frame)
-        found = merged(journal.replay(), finder)
-        with _TileWriter.open(target, crs, self.scene, finder, journal) as writer:
+        found = merged(journal.replay(), layout)
+        with _TileWriter.open(target, crs, self.scene, origin.grid, journal) as writer:
             for segment in segments_of(found, origin, crs):
                 writer.write([segment])
         self.segments, self.saved = writer.written, writer.published
@@ -185,7 +207,7 @@ class _TileWriter(SegmentWriter):
 
     @classmethod
     def open(
-        cls, target: Path, crs: CRS | None, scene: SceneOptions, finder: Finder, journal: TileJournal
+        cls, target: Path, crs: CRS | None, scene: SceneOptions, grid: Grid, journal: TileJournal
     ) -> _TileWriter:
         """Open a writer whose staging file lies beside the journal."""
         path = target.with_name(target.name + ".part.out.arrows")
@@ -194,7 +216,6 @@ class _TileWriter(SegmentWriter):
         with failures(target, "start"):
             staging = Staging(path, crs)
         layer = target.name[: -len(kind.suffix)]
-        grid = finder.frame.grid
         writer = cls(target, kind, layer, staging, overwrite=scene.overwrite, append=False, grid=grid)
         writer._journal = journal
         return writer
@@ -206,13 +227,6 @@ class _TileWriter(SegmentWriter):
         made = stamp(out)
         assert made is not None
         self._journal.note(made)
-
-
-def _open_model(scene: SceneOptions) -> Segmenter:
-    from ros_sam_core.predict.segmenter import Segmenter
-
-    cache = CacheOptions(memory_mb=CACHE_MB, disk_mb=0)
-    return Segmenter.from_pretrained(scene.model, scene.device, cache)
 
 
 def find_everything(

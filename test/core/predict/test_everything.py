@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import shapely
@@ -20,7 +18,8 @@ from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.everything.finder import Finder, Scan, TileWork
-from ros_sam_core.predict.everything.options import EverythingOptions, Sizes, levels_of
+from ros_sam_core.predict.everything.layout import Layout, levels_of
+from ros_sam_core.predict.everything.options import EverythingOptions, Sizes
 from ros_sam_core.predict.everything.run import iter_everything
 from ros_sam_core.predict.segmenter import Segmenter
 
@@ -72,13 +71,24 @@ def test_nodata_is_neither_looked_at_nor_found(segmenter: Segmenter) -> None:
     assert all(s.geometry.bounds[2] <= 310 for s in found)
 
     def scans(frame: ArrayFrame) -> list[Scan]:
-        finder = Finder(segmenter.predictor, frame, LONG, PolygonOptions())
-        return [scan for tile in finder.tiles for scan in finder.scans(tile)]
+        layout = Layout.of(LONG, segmenter.predictor.model.config.crop, frame.grid)
+        finder = Finder(segmenter.predictor, frame, layout, PolygonOptions())
+        return [scan for tile in layout for scan in finder.scans(tile)]
 
     some, every = scans(frame_of(valid=valid)), scans(frame_of())
     assert all((scan.points[:, 0] < 300).all() for scan in some) and len(some) < 0.6 * len(every)
     points = np.concatenate([scan.points for scan in every])
     assert len(points) == len(np.unique(points, axis=0)), "each point is asked once at each scale"
+
+
+@pytest.mark.parametrize("points", range(1, 65, 3))
+def test_points_lie_in_their_crop_however_many(segmenter: Segmenter, points: int) -> None:
+    options = EverythingOptions(min_size=5, max_size=9, points_per_side=points)
+    frame = ArrayFrame(np.zeros((40, 40, 3), np.uint8), Grid((40, 40)))
+    layout = Layout.of(options, segmenter.predictor.model.config.crop, frame.grid)
+    finder = Finder(segmenter.predictor, frame, layout, PolygonOptions())
+    for scan in finder.scans(layout.tile(0)):
+        assert ((scan.points >= 0) & (scan.points < 40)).all()
 
 
 def test_only_the_area_of_interest_is_searched(segmenter: Segmenter) -> None:
@@ -87,7 +97,7 @@ def test_only_the_area_of_interest_is_searched(segmenter: Segmenter) -> None:
     assert met(found, PLACES) == [0, 1, 0, 1] and len(found) == 2
 
 
-@pytest.mark.parametrize(("low", "high", "count"), [(22.5, 50.0, 4), (20.0, 26.0, 0), (33.0, 60.0, 0)])
+@pytest.mark.parametrize(("low", "high", "count"), [(22.5, 50.0, 4), (20.0, 24.0, 0), (33.0, 60.0, 0)])
 def test_sizes_are_metres_in_a_raster_in_degrees(
     segmenter: Segmenter, low: float, high: float, count: int
 ) -> None:
@@ -109,7 +119,7 @@ def test_a_search_is_stopped_between_steps(segmenter: Segmenter) -> None:
         asked.append(True)
         return len(asked) == 3
 
-    with pytest.raises(Cancelled, match="after 0 of 2 tiles"):
+    with pytest.raises(Cancelled, match="as asked"):
         list(iter_everything(segmenter, frame_of(), LONG, cancel=cancel))
 
 
@@ -123,13 +133,15 @@ def test_the_length_is_that_of_the_object_at_any_angle_and_in_any_crs() -> None:
 
 
 def test_crops_suit_the_sizes_that_are_looked_for(segmenter: Segmenter) -> None:
-    config = segmenter.predictor.model.config
+    policy = segmenter.predictor.model.config.crop
     grid = Grid((5000, 5000), Affine(0.5, 0, 500_000, 0, -0.5, 5_300_000), CRS("EPSG:32633"))
     sizes = Sizes.of(EverythingOptions(min_size=20, max_size=60), grid)
     assert sizes.shortest * sizes.unit_px == pytest.approx(40, rel=1e-3)
-    levels = levels_of(EverythingOptions(min_size=20, max_size=60), config, grid)
-    assert [level.tiles.tile_px for level in levels] == [160, 360]
-    absurd = levels_of(EverythingOptions(min_size=1e200, max_size=1e300), config, grid)
+    levels = levels_of(EverythingOptions(min_size=20, max_size=60), policy, grid)
+    assert [level.tiles.tile_px for level in levels] == [133, 200]
+    levels = levels_of(EverythingOptions(), policy, grid)
+    assert [level.tiles.tile_px for level in levels] == [144, 216, 324, 486, 729]
+    absurd = levels_of(EverythingOptions(min_size=1e200, max_size=1e300), policy, grid)
     assert [level.tiles.tile_px for level in absurd] == [10_000]
     assert Sizes.of(EverythingOptions(max_size=6), grid).shortest == pytest.approx(0.6)
     assert Sizes.of(EverythingOptions(min_size=500), grid).longest == pytest.approx(5000)
@@ -159,15 +171,14 @@ def test_a_wrong_number_is_named(wrong: dict[str, float]) -> None:
 
 def test_a_model_with_crops_of_one_size_looks_once(segmenter: Segmenter) -> None:
     predictor = segmenter.predictor
-    config = predictor.model.config
-    once = replace(config, crop=CropPolicy(kind="fixed", crop_px=160))
-    whole = replace(config, crop=CropPolicy(kind="fixed", crop_px=0))
+    once, whole = CropPolicy(kind="fixed", crop_px=160), CropPolicy(kind="fixed", crop_px=0)
     options = EverythingOptions(points_per_side=4, min_size=45, max_size=60)
     assert [level.tiles.tile_px for level in levels_of(options, once, Grid(SHAPE))] == [160]
     assert [level.tiles.tile_px for level in levels_of(options, whole, Grid(SHAPE))] == [680]
-    finder = Finder(predictor, frame_of(), options, PolygonOptions())
-    finder.levels, finder.looks_again = levels_of(options, once, Grid(SHAPE)), False
-    work = TileWork(finder, finder.tiles.tile(0, 0))
+    layout = Layout.of(options, once, Grid(SHAPE))
+    finder = Finder(predictor, frame_of(), layout, PolygonOptions())
+    finder.looks_again = False
+    work = TileWork(finder, layout.tile(0))
     before = predictor.encoded
     while work.step():
         pass

@@ -18,17 +18,21 @@ from ros_sam_core.predict.tiles import TileGrid
 OVERLAP = Overlap(nms=0.5, nested=0.7)
 
 
-def found(x0: float, y0: float, x1: float, y1: float, score: float) -> Found:
-    return Found(shapely.box(x0, y0, x1, y1), score, ((x0 + x1) / 2, (y0 + y1) / 2))
+def found(x0: float, y0: float, x1: float, y1: float, score: float, stability: float = 1.0) -> Found:
+    return Found(shapely.box(x0, y0, x1, y1), score, stability, ((x0 + x1) / 2, (y0 + y1) / 2))
 
 
 def test_of_outlines_that_overlap_the_best_stays() -> None:
     best, shifted, apart = found(0, 0, 10, 10, 0.9), found(2, 0, 12, 10, 0.8), found(6, 0, 16, 10, 0.7)
     assert OVERLAP.suppress([apart, shifted, best]) == [best, apart], "IoU 0.67 and 0.25"
-    part = found(1, 1, 5, 4, 0.95)
+    part = found(1, 1, 9, 6, 0.95)
     assert OVERLAP.suppress([best, part]) == [part], "nested: the better one stays"
     assert Overlap(nms=0.5, nested=1).suppress([best, part]) == [part, best]
+    on_it = found(1, 1, 5, 4, 0.95)
+    assert OVERLAP.suppress([best, on_it]) == [on_it, best], "0.12 of the area: an object on another"
     assert OVERLAP.suppress([shifted, apart], kept=[best]) == [apart]
+    vague = found(1, 0, 11, 10, 0.95, stability=0.8)
+    assert OVERLAP.suppress([vague, best]) == [best], "score times stability"
 
 
 def test_an_object_that_two_tiles_found_stays_once_whichever_comes_first() -> None:
@@ -47,6 +51,20 @@ def test_an_object_that_two_tiles_found_stays_once_whichever_comes_first() -> No
     assert stay == [right]
     stay += merger.finish()
     assert [one.score for one in stay] == [0.9, 0.5, 0.3]
+
+
+def test_tiles_that_are_not_neighbours_may_find_one_object() -> None:
+    tiles = TileGrid(4000, 4000, 1000, 0)
+    far, near = found(1500, 1500, 2500, 2500, 0.9), found(1510, 1500, 2500, 2500, 0.8)
+    merger = SeamMerger(tiles, OVERLAP, reach=2)
+    stay = [
+        one
+        for tile in tiles
+        for one in merger.add(
+            tile.row, tile.column, {(1, 1): [near], (3, 3): [far]}.get((tile.row, tile.column), [])
+        )
+    ]
+    assert [*stay, *merger.finish()] == [far]
 
 
 def test_nothing_that_stays_overlaps_whatever_the_tiles() -> None:

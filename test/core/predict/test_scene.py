@@ -234,12 +234,12 @@ def test_each_crop_is_encoded_once(model: str, raster: str) -> None:
     facts = bench.facts(model, "cpu")
     with RasterFrame.open(raster) as frame:
         job = SceneJob(
-            raster, raster, frame.bands, frame.stretch, model, "cpu", PolygonOptions(), frame.grid.crs, 1
+            raster, raster, frame.bands, frame.stretch, model, "cpu", PolygonOptions(), 1, frame.grid.crs
         )
         plan = group_prompts(table, frame.grid, facts.policy, facts.size)
     assert len(plan) == 5
     for numbers in plan:
-        bench.outline(job, numbers, table.take(numbers))
+        job.work(bench, (numbers, table.take(numbers)))
     bench.close()
     assert bench._segmenter is not None
     encoded = bench._segmenter[1].predictor.encoded
