@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -18,10 +20,11 @@ from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.everything.finder import Finder, Scan, TileWork
-from ros_sam_core.predict.everything.layout import Layout, levels_of
+from ros_sam_core.predict.everything.layout import Layout, Level, levels_of
 from ros_sam_core.predict.everything.options import EverythingOptions, Sizes
 from ros_sam_core.predict.everything.run import iter_everything
 from ros_sam_core.predict.segmenter import Segmenter
+from ros_sam_core.predict.tiles import TileGrid
 
 PLACES: Places = ((60, 80), (200, 60), (512, 80), (600, 90))
 SHAPE = (160, 680)
@@ -81,14 +84,14 @@ def test_nodata_is_neither_looked_at_nor_found(segmenter: Segmenter) -> None:
     assert len(points) == len(np.unique(points, axis=0)), "each point is asked once at each scale"
 
 
-@pytest.mark.parametrize("points", range(1, 65, 3))
-def test_points_lie_in_their_crop_however_many(segmenter: Segmenter, points: int) -> None:
-    options = EverythingOptions(min_size=5, max_size=9, points_per_side=points)
+def test_points_lie_in_their_crop_where_steps_are_rounded(segmenter: Segmenter) -> None:
     frame = ArrayFrame(np.zeros((40, 40, 3), np.uint8), Grid((40, 40)))
-    layout = Layout.of(options, segmenter.predictor.model.config.crop, frame.grid)
-    finder = Finder(segmenter.predictor, frame, layout, PolygonOptions())
-    for scan in finder.scans(layout.tile(0)):
-        assert ((scan.points >= 0) & (scan.points < 40)).all()
+    level = Level(TileGrid.over(frame.grid, 172, 44), 128 / 24)
+    assert np.arange(level.spacing_px / 2, 40, level.spacing_px)[-1] == 40, "numpy oversteps"
+    layout = Layout.of(LONG, segmenter.predictor.model.config.crop, frame.grid)
+    finder = Finder(segmenter.predictor, frame, replace(layout, levels=(level,)), PolygonOptions())
+    (scan,) = finder.scans(layout.tile(0))
+    assert len(scan.points) == 7**2 and scan.points.max() < 40
 
 
 def test_only_the_area_of_interest_is_searched(segmenter: Segmenter) -> None:
