@@ -15,6 +15,8 @@ from .i18n import tr
 from .settings import store as settings
 
 FOR_EVER = 0
+LEVELS = {Status.RESTARTING: Qgis.MessageLevel.Warning, Status.FAILED: Qgis.MessageLevel.Critical}
+"""In the log panel; others are informative."""
 
 
 class EngineNews(QObject):
@@ -46,7 +48,7 @@ class EngineNews(QObject):
     def _on_status(self, status: Status, text: str) -> None:
         self._dock.set_status(status, text)
         if text:
-            log(f"{status.value}: {text}", Qgis.MessageLevel.Info)
+            log(f"{status.value}: {text}", LEVELS.get(status, Qgis.MessageLevel.Info))
         if status is Status.RESTARTING:
             warning = tr("The engine has ended and is started again; nothing is lost.")
             self._iface.messageBar().pushMessage("ROS-SAM", warning, Qgis.MessageLevel.Warning, 6)

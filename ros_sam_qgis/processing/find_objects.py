@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from qgis.core import (
-    QgsFeatureSink,
     QgsGeometry,
     QgsProcessing,
     QgsProcessingContext,
@@ -94,7 +93,7 @@ class FindObjects(RasterAlgorithm):
     ) -> dict[str, Any]:
         """Find the objects; QGIS calls this in a thread of its own."""
         question = {"search": self._search(parameters, context), **self._area(parameters, context)}
-        sink, destination = self.sink_of(parameters, context)
+        sink = self.sink_of(parameters, context)
         shape, count = self.shape(parameters, context), 0
         try:
             with BlockingEngine(self._choice, feedback.isCanceled) as engine:
@@ -103,12 +102,16 @@ class FindObjects(RasterAlgorithm):
                 for done, total, segment in searcher.found(question):
                     if segment is not None:
                         count += 1
-                        sink.addFeature(self.feature(segment), QgsFeatureSink.Flag.FastInsert)
+                        sink.add(self.feature(segment))
                     feedback.setProgress(100 * done / max(1, total))
+            sink.open()
         except EngineCancelled:
+            sink.open()
             feedback.pushInfo(tr("Cancelled; what was outlined is in the result."))
         except (EngineError, SourceError) as error:
             raise QgsProcessingException(str(error)) from error
+        finally:
+            destination = sink.close()
         feedback.pushInfo(tr("{count} objects were found.").format(count=count))
         self.style(context, destination)
         return {self.OUTPUT: destination, self.COUNT: count}

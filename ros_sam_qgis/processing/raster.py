@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from qgis.core import (
@@ -56,6 +57,44 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
         """Style a layer; QGIS calls this."""
         if isinstance(layer, QgsVectorLayer):
             style_objects(layer, settings.classes())
+
+
+class LateSink:
+    """A sink that is made when the first answer is there: a run that fails before leaves an older file alone.
+
+    Args:
+        make: returns QGIS's sink and where it leads, or raises.
+    """
+
+    def __init__(self, make: Callable[[], tuple[QgsFeatureSink, str]]) -> None:
+        self._make = make
+        self._sink: QgsFeatureSink | None = None
+        self._destination = ""
+
+    def open(self) -> QgsFeatureSink:
+        """Return QGIS's sink.
+
+        Raises:
+            QgsProcessingException: there is none.
+        """
+        if self._sink is None:
+            self._sink, self._destination = self._make()
+        return self._sink
+
+    def add(self, feature: QgsFeature) -> None:
+        """Write a feature.
+
+        Raises:
+            QgsProcessingException: it cannot be written.
+        """
+        sink = self.open()
+        if not sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
+            raise QgsProcessingException(tr("The output takes no more: {why}").format(why=sink.lastError()))
+
+    def close(self) -> str:
+        """Finish the file, and return where it is; empty where there is none."""
+        self._sink = None
+        return self._destination
 
 
 class RasterAlgorithm(QgsProcessingAlgorithm):
@@ -144,20 +183,18 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(str(error)) from error
         return True
 
-    def sink_of(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[QgsFeatureSink, str]:
-        """Return the sink of the outlines, and where it leads.
+    def sink_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> LateSink:
+        """Return the sink of the outlines."""
 
-        Raises:
-            QgsProcessingException: there is none.
-        """
-        sink, destination = self.parameterAsSink(
-            parameters, self.OUTPUT, context, object_fields(), QgsWkbTypes.MultiPolygon, self._source.crs
-        )
-        if sink is None:
-            raise QgsProcessingException(self.invalidSinkError(parameters, self.OUTPUT))
-        return sink, destination
+        def make() -> tuple[QgsFeatureSink, str]:
+            sink, destination = self.parameterAsSink(
+                parameters, self.OUTPUT, context, object_fields(), QgsWkbTypes.MultiPolygon, self._source.crs
+            )
+            if sink is None:
+                raise QgsProcessingException(self.invalidSinkError(parameters, self.OUTPUT))
+            return sink, destination
+
+        return LateSink(make)
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         """Return the model that was chosen, else that of the settings."""

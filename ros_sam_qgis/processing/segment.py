@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
-    QgsFeatureSink,
     QgsFeatureSource,
     QgsProcessingContext,
     QgsProcessingException,
@@ -52,7 +51,7 @@ class SegmentAlgorithm(RasterAlgorithm):
         requests = self.requests(parameters, context, prompts)
         if not requests:
             raise QgsProcessingException(tr("The layer of prompts has no features."))
-        sink, destination = self.sink_of(parameters, context)
+        sink = self.sink_of(parameters, context)
         shape = self.shape(parameters, context)
         crs = prompts.sourceCrs()
         wkt = None if crs == self._source.crs or not crs.isValid() else crs.toWkt()
@@ -63,17 +62,20 @@ class SegmentAlgorithm(RasterAlgorithm):
                 asker = Asker(engine, self._source, shape.body(), model)
                 for request, answer in asker.answers(requests, wkt):
                     if "segment" in answer:
-                        feature = self.feature(answer["segment"], request.class_name)
-                        sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
+                        sink.add(self.feature(answer["segment"], request.class_name))
                     else:
                         failed += 1
                         feedback.pushWarning(str(answer["failure"]["message"]))
                     done += 1
                     feedback.setProgress(100 * done / len(requests))
+            sink.open()
         except EngineCancelled:
+            sink.open()
             feedback.pushInfo(tr("Cancelled; what was outlined is in the result."))
         except (EngineError, SourceError) as error:
             raise QgsProcessingException(str(error)) from error
+        finally:
+            destination = sink.close()
         told = tr("{found} of {count} objects were outlined.")
         feedback.pushInfo(told.format(found=done - failed, count=len(requests)))
         self.style(context, destination)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsGeometry, QgsPointXY, QgsRasterLayer
+from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsRasterLayer, QgsVectorLayer
 
 SIZES = {"utm": 0.5, "rotated": 0.5, "south_up": 0.5, "degrees": 0.5, "deep": 0.5, "plain": 1.0}
 
@@ -51,3 +51,14 @@ def true_polygon(truth: dict, name: str, index: int) -> QgsGeometry:
 def inner_point(geometry: QgsGeometry) -> QgsPointXY:
     """Return a point well inside a polygon."""
     return geometry.poleOfInaccessibility(geometry.boundingBox().width() / 100)[0].asPoint()
+
+
+def boxes_layer(truth: dict, name: str, indices: list[int], crs: str) -> QgsVectorLayer:
+    """Return a layer with true outlines, whose bounds are boxes, and their classes."""
+    layer = QgsVectorLayer(f"Polygon?crs={crs}&field=kind:string(20)", "boxes", "memory")
+    for index in indices:
+        feature = QgsFeature(layer.fields())
+        feature.setGeometry(true_polygon(truth, name, index))
+        feature.setAttribute("kind", truth["objects"][index]["class"])
+        layer.dataProvider().addFeatures([feature])
+    return layer

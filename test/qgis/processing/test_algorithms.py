@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from layers import inner_point, raster, true_polygon
+from layers import boxes_layer, inner_point, raster, true_polygon
 from osgeo import gdal
 from qgis.core import (
-    QgsApplication,
     QgsCategorizedSymbolRenderer,
     QgsFeature,
     QgsProcessingContext,
@@ -20,32 +17,13 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ros_sam_qgis.engine.engine import Engine
-from ros_sam_qgis.processing.provider import RosSamProvider
 from ros_sam_qgis.processing.raster import Styler
-from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.sources.file_source import FileSource
 from ros_sam_qgis.video.stepping import frames_of
 
-sys.path.append("/usr/share/qgis/python/plugins")
 PLANE, TRUCK = 1, 7
-
-
-@pytest.fixture(scope="module", autouse=True)
-def provider(app: QgsApplication, engine_python: str, model: str) -> Iterator[RosSamProvider]:
-    from processing.core.Processing import Processing
-
-    Processing.initialize()
-    one = RosSamProvider(QIcon())
-    QgsApplication.processingRegistry().addProvider(one)
-    settings.put("engine/python", engine_python)
-    settings.put("model", model)
-    yield one
-    settings.put("engine/python", "")
-    settings.put("model", settings.DEFAULT_MODEL)
-    QgsApplication.processingRegistry().removeProvider(one)
 
 
 class Told(QgsProcessingFeedback):
@@ -60,16 +38,6 @@ class Told(QgsProcessingFeedback):
 
     def pushWarning(self, text: str) -> None:
         self.warnings.append(text)
-
-
-def boxes_layer(truth: dict, name: str, indices: list[int], crs: str) -> QgsVectorLayer:
-    layer = QgsVectorLayer(f"Polygon?crs={crs}&field=kind:string(20)", "boxes", "memory")
-    for index in indices:
-        feature = QgsFeature(layer.fields())
-        feature.setGeometry(true_polygon(truth, name, index))
-        feature.setAttribute("kind", truth["objects"][index]["class"])
-        layer.dataProvider().addFeatures([feature])
-    return layer
 
 
 def run(name: str, parameters: dict, feedback: QgsProcessingFeedback | None = None) -> dict:

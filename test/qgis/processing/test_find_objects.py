@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from layers import raster, true_polygon
 from qgis.core import (
-    QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsFeature,
@@ -19,30 +16,11 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ros_sam_qgis.engine.engine import Engine
-from ros_sam_qgis.processing.provider import RosSamProvider
-from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.sources.file_source import FileSource
 
-sys.path.append("/usr/share/qgis/python/plugins")
 TRUCK = 7
-
-
-@pytest.fixture(scope="module", autouse=True)
-def provider(app: QgsApplication, engine_python: str, model: str) -> Iterator[RosSamProvider]:
-    from processing.core.Processing import Processing
-
-    Processing.initialize()
-    one = RosSamProvider(QIcon())
-    QgsApplication.processingRegistry().addProvider(one)
-    settings.put("engine/python", engine_python)
-    settings.put("model", model)
-    yield one
-    settings.put("engine/python", "")
-    settings.put("model", settings.DEFAULT_MODEL)
-    QgsApplication.processingRegistry().removeProvider(one)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def ids(path: Path, table: str = PLACED) -> list[str]:
 
 
 def beside(folder: Path) -> set[str]:
-    return {name for name in os.listdir(folder) if not name.startswith("project.qgs")}
+    return {name for name in os.listdir(folder) if not name.startswith("project")}  # the project's own
 
 
 @pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, "pixels_scene")], ids=["utm", "pixels"])
