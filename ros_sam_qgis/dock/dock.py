@@ -29,6 +29,10 @@ from .shape_box import ShapeBox
 
 COLOURS = {Status.READY: "#2e9e44", Status.FAILED: "#d33a2c", Status.OFF: "#888888"}
 BUSY = "#d9930d"
+CHECKED = """:checked {
+    background-color: transparent; border: 2px solid palette(highlight); border-radius: 3px; padding: 2px;
+}"""
+"""What is on looks so in every theme; Fusion in dark colours, and some of QGIS's themes, hardly show it."""
 
 
 class SegmentDock(QgsDockWidget):
@@ -212,6 +216,7 @@ class SegmentDock(QgsDockWidget):
         self.tool.setCheckable(True)
         self.tool.setToolTip(tr("Turn the map tool on or off"))
         self.tool.toggled.connect(self.tool_toggled)
+        self.tool.setStyleSheet(CHECKED)
         row.addWidget(self.tool)
         group = QButtonGroup(self)
         self.modes: dict[Mode, QToolButton] = {}
@@ -227,10 +232,15 @@ class SegmentDock(QgsDockWidget):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setToolTip(f"{tip} (Tab)")
             button.setCheckable(True)
+            button.setStyleSheet(CHECKED)
             button.clicked.connect(lambda _=False, chosen=mode: self.mode_chosen.emit(chosen))
             group.addButton(button)
             row.addWidget(button)
         self.modes[Mode.POINTS].setChecked(True)
+        buttons = (self.tool, *self.modes.values())
+        height = max(button.sizeHint().height() for button in buttons)
+        for button in buttons:
+            button.setFixedHeight(height)  # on or off
         return row
 
     def _file_row(self) -> QHBoxLayout:
