@@ -278,7 +278,7 @@ class Controller(QObject):
 
     def _on_failure(self, failure: Failure, object_id: str) -> None:
         log(f"{object_id}: {failure.type}: {failure.message}", Qgis.MessageLevel.Warning)
-        self._warn(failure.message)
+        self._warn(failure.text)
 
     def _on_written(self, layer: QgsVectorLayer) -> None:
         self.dock.object_box.count(layer.featureCount(), layer.name())

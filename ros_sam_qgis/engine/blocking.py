@@ -21,6 +21,7 @@ from ..i18n import tr
 from .environment import sanitised
 from .errors import CONNECTION_LOST, EngineError, EngineRefused, Failure
 from .process import Address, Launch
+from .texts import text_of_error
 
 START_S = 300.0
 POLL_S = 0.2
@@ -156,7 +157,7 @@ class BlockingEngine:
                 continue
             if event.get("event") == "ready":
                 return Address(f"http://{event['host']}:{event['port']}", token)
-            raise _no_start((event.get("error") or {}).get("message") or tr("it ended at once"))
+            raise _no_start(text_of_error(event.get("error") or {}) or tr("it ended at once"))
         raise _no_start(tr("it was too slow"))
 
     def _stop(self) -> None:

@@ -15,6 +15,7 @@ from . import running
 from .client import Call, EngineClient
 from .errors import EngineNotConfigured, Failure
 from .process import Address, EngineProcess, Launch
+from .texts import text_of_error
 
 Choice = Union[Launch, Address]
 """An engine to start here, or one that runs on another machine."""
@@ -147,7 +148,7 @@ class Engine(QObject):
         if state == "failed":
             error = model.get("error") or {}
             self._heartbeat.setInterval(HEARTBEAT_MS)
-            self._say(Status.FAILED, str(error.get("message", tr("The model could not be loaded."))))
+            self._say(Status.FAILED, text_of_error(error) or tr("The model could not be loaded."))
             return
         first = self.status not in (Status.LOADING, Status.READY)
         self._say(Status.READY if state == "ready" else Status.LOADING, str(model.get("name", "")))
@@ -158,7 +159,7 @@ class Engine(QObject):
     def _on_silence(self, failure: Failure) -> None:
         self._beat = None
         if not failure.is_lost:
-            self._give_up(failure.message)
+            self._give_up(failure.text)
         elif self._process.pid == 0 and self.client is not None:
             text = tr("No engine answers at {address}: {why}")
             self._lose(text.format(address=self.client.address.url, why=failure.message))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .texts import text_of
+
 CONNECTION_LOST = "ConnectionLost"
 """No answer came: the engine ended, or the network did. Asking again may help."""
 SUPERSEDED = frozenset({"Superseded", "Cancelled"})
@@ -23,7 +25,7 @@ class EngineRefused(EngineError, RuntimeError):
     """The engine answered with an error; `failure` says which."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
+        super().__init__(failure.text)
         self.failure = failure
 
 
@@ -33,7 +35,7 @@ class Failure:
 
     Attributes:
         type: for the program: a name of the engine's API, or `CONNECTION_LOST`.
-        message: for the user.
+        message: in the engine's words, for the log.
         status: of HTTP; 0 when no answer came.
         details: what else the engine said.
     """
@@ -42,6 +44,11 @@ class Failure:
     message: str
     status: int = 0
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What the user reads."""
+        return text_of(self.type, self.message)
 
     @property
     def is_lost(self) -> bool:

@@ -13,6 +13,7 @@ from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyq
 
 from ..i18n import tr
 from .environment import sanitised
+from .texts import text_of_error
 
 STDERR_KEPT = 4000
 """Characters of the engine's last words that are kept for a message."""
@@ -161,7 +162,7 @@ class EngineProcess(QObject):
                 self.ready.emit(Address(f"http://{event['host']}:{event['port']}", self._token))
             elif event.get("event") == "failed":
                 error = event.get("error")
-                self._refusal = str(error.get("message", "")) if isinstance(error, dict) else str(error)
+                self._refusal = text_of_error(error) if isinstance(error, dict) else str(error)
 
     def _read_stderr(self) -> None:
         if self._process is not None:

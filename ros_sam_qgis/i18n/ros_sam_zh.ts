@@ -412,8 +412,16 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>{address} 处没有引擎应答：{why}</translation>
     </message>
     <message>
+      <source>No object is seen there; add a click, or draw a box around it.</source>
+      <translation>此处未发现目标；请再点击一次，或在其周围画框。</translation>
+    </message>
+    <message>
       <source>No outline yet: click on the object.</source>
       <translation>尚无轮廓：请单击目标。</translation>
+    </message>
+    <message>
+      <source>Nothing is left of this object; allow smaller parts, or shrink it less.</source>
+      <translation>该目标已没有剩余部分；请允许更小的部分，或减少收缩。</translation>
     </message>
     <message>
       <source>Number of frames</source>
@@ -696,12 +704,44 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>撤销一个提示，或最后保留的目标（Ctrl+Z）</translation>
     </message>
     <message>
+      <source>That place is beside the image.</source>
+      <translation>该位置在影像之外。</translation>
+    </message>
+    <message>
+      <source>The chosen device is not available: {why}</source>
+      <translation>所选设备不可用：{why}</translation>
+    </message>
+    <message>
+      <source>The download failed: {why}</source>
+      <translation>下载失败：{why}</translation>
+    </message>
+    <message>
+      <source>The download is not what was published: {why}</source>
+      <translation>下载的内容与发布的不一致：{why}</translation>
+    </message>
+    <message>
       <source>The engine asks for more pixels than it can hold.</source>
       <translation>引擎请求的像素超出其容量。</translation>
     </message>
     <message>
+      <source>The engine cannot read the image: {why}</source>
+      <translation>引擎无法读取影像：{why}</translation>
+    </message>
+    <message>
       <source>The engine could not be started: {why}</source>
       <translation>无法启动引擎：{why}</translation>
+    </message>
+    <message>
+      <source>The engine does not answer: {why}</source>
+      <translation>引擎没有响应：{why}</translation>
+    </message>
+    <message>
+      <source>The engine does not find the image: {why}</source>
+      <translation>引擎找不到影像：{why}</translation>
+    </message>
+    <message>
+      <source>The engine does not take the token: {why}</source>
+      <translation>引擎不接受该令牌：{why}</translation>
     </message>
     <message>
       <source>The engine does not take this image.</source>
@@ -724,6 +764,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>引擎已退出，正在重新启动；没有任何内容丢失。</translation>
     </message>
     <message>
+      <source>The engine has too much to do; try again in a moment.</source>
+      <translation>引擎任务过多，请稍后再试。</translation>
+    </message>
+    <message>
       <source>The engine is not set up yet.</source>
       <translation>引擎尚未安装。</translation>
     </message>
@@ -734,6 +778,14 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>The engine is taking long to start.</source>
       <translation>引擎启动耗时较长。</translation>
+    </message>
+    <message>
+      <source>The engine lacks a library: {why}</source>
+      <translation>引擎缺少一个库：{why}</translation>
+    </message>
+    <message>
+      <source>The engine may not open this: {why}</source>
+      <translation>引擎不允许打开此内容：{why}</translation>
     </message>
     <message>
       <source>The engine no longer answers.</source>
@@ -752,12 +804,32 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>引擎的应答不是 JSON。</translation>
     </message>
     <message>
+      <source>The file holds no model that is known: {why}</source>
+      <translation>文件中没有已知的模型：{why}</translation>
+    </message>
+    <message>
+      <source>The file of the model cannot be read: {why}</source>
+      <translation>模型文件无法读取：{why}</translation>
+    </message>
+    <message>
+      <source>The file of the model does not fit: {why}</source>
+      <translation>模型文件不匹配：{why}</translation>
+    </message>
+    <message>
+      <source>The file of the model is not there: {why}</source>
+      <translation>模型文件不存在：{why}</translation>
+    </message>
+    <message>
       <source>The frames cannot be written over themselves; choose another folder.</source>
       <translation>各帧不能覆盖其自身；请选择其他文件夹。</translation>
     </message>
     <message>
       <source>The group {name} holds no raster layers.</source>
       <translation>图层组 {name} 中没有栅格图层。</translation>
+    </message>
+    <message>
+      <source>The image has no data there.</source>
+      <translation>影像在此处没有数据。</translation>
     </message>
     <message>
       <source>The layer of prompts has no features.</source>
@@ -780,12 +852,24 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>无法加载模型。</translation>
     </message>
     <message>
+      <source>The model is not downloaded yet: {why}</source>
+      <translation>模型尚未下载：{why}</translation>
+    </message>
+    <message>
       <source>The model runs in a process of its own, in a Python environment in the QGIS profile. QGIS itself is not changed. PyTorch is needed for models of SAM's size and for GPUs, and can be added later.</source>
       <translation>模型在单独的进程中运行，使用 QGIS 配置文件夹里的 Python 环境，QGIS 本身不会改变。SAM 大小的模型和 GPU 需要 PyTorch，可以以后再添加。</translation>
     </message>
     <message>
       <source>The model sees what the layer shows, unless you choose otherwise. Choose red alone for one band.</source>
       <translation>除非另行选择，模型看到的与图层显示的相同。只用一个波段时，仅选择红色。</translation>
+    </message>
+    <message>
+      <source>The output takes no more: {why}</source>
+      <translation>无法继续写入输出：{why}</translation>
+    </message>
+    <message>
+      <source>The place cannot be brought to the CRS of the image: {why}</source>
+      <translation>该位置无法转换到影像的坐标参照系：{why}</translation>
     </message>
     <message>
       <source>The prompts of this object cannot be read: {why}</source>
@@ -808,12 +892,28 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>此处没有保留的目标。</translation>
     </message>
     <message>
+      <source>There is no such model: {why}</source>
+      <translation>没有这个模型：{why}</translation>
+    </message>
+    <message>
+      <source>These bands cannot be used: {why}</source>
+      <translation>这些波段无法使用：{why}</translation>
+    </message>
+    <message>
+      <source>This area cannot be used: {why}</source>
+      <translation>该区域无法使用：{why}</translation>
+    </message>
+    <message>
       <source>This copy of the plugin brings no engine; install the released zip.</source>
       <translation>此插件副本不含引擎；请安装正式发布的 zip 包。</translation>
     </message>
     <message>
       <source>This object was outlined on {source}; choose that layer to correct it.</source>
       <translation>此目标的轮廓是在 {source} 上提取的；请选择该图层进行修改。</translation>
+    </message>
+    <message>
+      <source>This stretch cannot be used: {why}</source>
+      <translation>该拉伸无法使用：{why}</translation>
     </message>
     <message>
       <source>Times in the files' names, such as 20240501T100000, are used if there are any.</source>
@@ -937,7 +1037,7 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     </message>
     <message>
       <source>{count} objects could not be written to their layer; they are in {path}.</source>
-      <translation>有 {count} 个对象无法写入其图层，已保存到 {path}。</translation>
+      <translation>有 {count} 个目标无法写入其图层，已保存到 {path}。</translation>
     </message>
     <message>
       <source>{count} objects in {layer}.</source>

@@ -14,6 +14,7 @@ from qgis.core import (
 
 from ..engine.blocking import BlockingEngine, EngineCancelled
 from ..engine.errors import EngineError
+from ..engine.texts import text_of_error
 from ..i18n import tr
 from ..sources.source import SourceError
 from .asking import Asker, Request
@@ -65,7 +66,7 @@ class SegmentAlgorithm(RasterAlgorithm):
                         sink.add(self.feature(answer["segment"], request.class_name))
                     else:
                         failed += 1
-                        feedback.pushWarning(str(answer["failure"]["message"]))
+                        feedback.pushWarning(f"{request.id}: {text_of_error(answer['failure'])}")
                     done += 1
                     feedback.setProgress(100 * done / len(requests))
             sink.open()

@@ -13,6 +13,7 @@ from qgis.PyQt.QtGui import QTransform
 from ..engine.client import Call, EngineClient
 from ..engine.errors import Failure
 from ..engine.frames import FrameCall, Frames
+from ..engine.texts import NOTHING_LEFT
 from ..sources.source import Source
 from .geojson import geometry_of
 from .prompts import PromptHistory, Prompts
@@ -200,7 +201,8 @@ class ObjectAtHand(QObject):
     def _miss(self, failure: dict[str, Any]) -> None:
         why = str(failure.get("message", ""))
         self._mask = failure.get("mask") or self._mask  # an object of which the options left nothing
-        self._on_failed(Failure(str(failure.get("type", "NothingFound")), why))
+        kind = NOTHING_LEFT if failure.get("mask") else str(failure.get("type", "NothingFound"))
+        self._on_failed(Failure(kind, why))
 
     def _on_failed(self, failure: Failure) -> None:
         self._call = None

@@ -142,7 +142,7 @@ class ModelsBox(QGroupBox):
         self.note.setText(note)
 
     def _on_failed(self, failure: Failure) -> None:
-        self.note.setText(failure.message)
+        self.note.setText(failure.text)
         if self._download is not None:
             self._download = None
             self.bar.hide()

@@ -64,7 +64,7 @@ def test_an_object_without_outline_is_told(
     (text, level) = levels[-1]
     assert level == Qgis.MessageLevel.Warning
     assert text in shown(panel)
-    assert any(said in text for said in desk.iface.messages())
+    assert any("Nothing is left" in said for said in desk.iface.messages())
     desk.at._on_shape(Shape())
     desk.close()
 
