@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ros_sam_core.synthetic import make_scene
-from training.scenes import read_coco, split_scenes
+from training.readers import read_coco
+from training.scenes import split_scenes
 
 KINDS = ("airport", "harbour", "road", "field", "mixed")
 FIRST_SEED = 10_000

@@ -10,9 +10,9 @@ import typer
 
 from ros_sam_core import __version__
 from ros_sam_core.cli import options as opt
-from ros_sam_core.cli.report import reporting
-
-DEFAULT_MODEL = "ros-sam-tiny"
+from ros_sam_core.cli.asking import asking
+from ros_sam_core.cli.report import Report, reporting
+from ros_sam_core.cli.request import DEFAULT_MODEL, EverythingRequest, SegmentRequest
 
 app = typer.Typer(
     name="ros-sam",
@@ -49,131 +49,29 @@ def _root(
 
 
 @app.command()
-def segment(
-    raster: opt.Raster,
-    output: opt.Output,
-    boxes: opt.BoxesFile = None,
-    points: opt.PointsFile = None,
-    box: opt.BoxList = None,
-    point: opt.PointList = None,
-    prompt_crs: opt.PromptCrs = None,
-    model: opt.Model = DEFAULT_MODEL,
-    bands: opt.Bands = None,
-    stretch: opt.Stretch = None,
-    out_crs: opt.OutCrs = None,
-    simplify: opt.Simplify = None,
-    min_area: opt.MinArea = None,
-    fill_holes: opt.FillHoles = False,
-    device: opt.RunOn = opt.Device.cpu,
-    workers: opt.Workers = None,
-    cluster: opt.Cluster = None,
-    threads: opt.Threads = None,
-    overwrite: opt.Overwrite = False,
-    resume: opt.Resume = False,
-    as_json: opt.Json = False,
-    verbose: opt.Verbose = False,
-) -> None:
+@asking(SegmentRequest)
+def segment(request: SegmentRequest, report: Report) -> None:
     """Outline the objects in RASTER that boxes or points show.
 
     RASTER may be of any size and the prompts may be many: memory stays the same. What is finished is kept,
     however the run ends; the same command with --resume then goes on.
     """
-    with reporting(as_json=as_json, verbose=verbose) as report:
-        from ros_sam_core.cli.request import SegmentRequest
-        from ros_sam_core.cli.segment import run_segment
+    from ros_sam_core.cli.segment import run_segment
 
-        request = SegmentRequest(
-            raster=raster,
-            output=output,
-            boxes=boxes,
-            points=points,
-            box=tuple(box or ()),
-            point=tuple(point or ()),
-            prompt_crs=prompt_crs,
-            model=model,
-            bands=bands,
-            stretch=stretch,
-            out_crs=out_crs,
-            simplify_px=simplify,
-            min_area_px=min_area,
-            fill_holes=fill_holes,
-            device=device.value,
-            overwrite=overwrite,
-            resume=resume,
-            workers=workers,
-            cluster=cluster,
-            threads=threads,
-        )
-        run_segment(request, report)
+    run_segment(request, report)
 
 
 @app.command()
-def everything(
-    raster: opt.Raster,
-    output: opt.Output,
-    area: opt.AreaFile = None,
-    area_crs: opt.AreaCrs = None,
-    min_size: opt.MinSize = None,
-    max_size: opt.MaxSize = None,
-    points_per_side: opt.PointsPerSide = None,
-    sketch_iou: opt.SketchIou = None,
-    pred_iou: opt.PredIou = None,
-    stability: opt.Stability = None,
-    nms: opt.Nms = None,
-    nested: opt.Nested = None,
-    model: opt.Model = DEFAULT_MODEL,
-    bands: opt.Bands = None,
-    stretch: opt.Stretch = None,
-    out_crs: opt.OutCrs = None,
-    simplify: opt.Simplify = None,
-    min_area: opt.MinArea = None,
-    fill_holes: opt.FillHoles = False,
-    device: opt.RunOn = opt.Device.cpu,
-    workers: opt.Workers = None,
-    cluster: opt.Cluster = None,
-    threads: opt.Threads = None,
-    overwrite: opt.Overwrite = False,
-    resume: opt.Resume = False,
-    as_json: opt.Json = False,
-    verbose: opt.Verbose = False,
-) -> None:
+@asking(EverythingRequest)
+def everything(request: EverythingRequest, report: Report) -> None:
     """Find the objects in RASTER with no prompts, of any class.
 
     The sizes that are looked for decide how long it takes: half the shortest length takes four times as long.
     What is finished is kept, however the run ends; the same command with --resume then goes on.
     """
-    with reporting(as_json=as_json, verbose=verbose) as report:
-        from ros_sam_core.cli.everything import run_everything
-        from ros_sam_core.cli.request import EverythingRequest
+    from ros_sam_core.cli.everything import run_everything
 
-        request = EverythingRequest(
-            raster=raster,
-            output=output,
-            area=area,
-            area_crs=area_crs,
-            min_size=min_size,
-            max_size=max_size,
-            points_per_side=points_per_side,
-            sketch_iou=sketch_iou,
-            pred_iou=pred_iou,
-            stability=stability,
-            nms=nms,
-            nested=nested,
-            model=model,
-            bands=bands,
-            stretch=stretch,
-            out_crs=out_crs,
-            simplify_px=simplify,
-            min_area_px=min_area,
-            fill_holes=fill_holes,
-            device=device.value,
-            workers=workers,
-            cluster=cluster,
-            threads=threads,
-            overwrite=overwrite,
-            resume=resume,
-        )
-        run_everything(request, report)
+    run_everything(request, report)
 
 
 @app.command()

@@ -1,78 +1,61 @@
-"""What the commands that write polygons were asked for."""
+"""What the commands that write polygons are asked for: the fields of a request are its command's options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ros_sam_core.cli.given import parse_bands, parse_prompts
-from ros_sam_core.errors import PromptInvalid
-from ros_sam_core.geo.crs import parse_crs
-from ros_sam_core.geo.prompt_files import RASTER_CRS, read_area, read_box_table, read_point_table
-from ros_sam_core.geo.prompt_table import PromptTable
-from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.cli import options as opt
 
 if TYPE_CHECKING:
     from pyproj import CRS
     from shapely.geometry.base import BaseGeometry
 
+    from ros_sam_core.geo.prompt_table import PromptTable
+    from ros_sam_core.geo.vectorize import PolygonOptions
     from ros_sam_core.predict.everything.options import EverythingOptions
     from ros_sam_core.predict.scene import SceneOptions
+
+DEFAULT_MODEL = "ros-sam-tiny"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneRequest:
-    """What commands that write polygons were asked for alike, as typed. None means the default.
+    """What all of them are asked for, as typed; `options` says what each means. None means the default."""
 
-    Attributes:
-        raster: Anything that GDAL opens.
-        output: File of the polygons; its suffix says the format.
-        model: Name of a model, or path of a checkpoint.
-        bands: Such as "3,2,1".
-        stretch: Such as "2-98".
-        out_crs: CRS of the polygons.
-        simplify_px: Largest distance by which outlines are simplified.
-        min_area_px: Smallest part that is kept, in square pixels.
-        fill_holes: Whether holes are filled.
-        device: Where the model runs.
-        overwrite: Whether an existing output is replaced.
-        resume: Whether an earlier run that was cut short is gone on with.
-        workers: How many processes work.
-        cluster: Address of a Dask scheduler whose workers work.
-        threads: Processor threads for one piece of work.
-    """
-
-    raster: str
-    output: Path
-    model: str = "ros-sam-tiny"
-    bands: str | None = None
-    stretch: str | None = None
-    out_crs: str | None = None
-    simplify_px: float | None = None
-    min_area_px: float | None = None
-    fill_holes: bool = False
-    device: str = "cpu"
-    overwrite: bool = False
-    resume: bool = False
-    workers: int | None = None
-    cluster: str | None = None
-    threads: int | None = None
+    raster: opt.Raster
+    output: opt.Output
+    model: opt.Model = DEFAULT_MODEL
+    bands: opt.Bands = None
+    stretch: opt.Stretch = None
+    out_crs: opt.OutCrs = None
+    simplify: opt.Simplify = None
+    min_area: opt.MinArea = None
+    fill_holes: opt.FillHoles = False
+    device: opt.RunOn = opt.Device.cpu
+    workers: opt.Workers = None
+    cluster: opt.Cluster = None
+    threads: opt.Threads = None
+    overwrite: opt.Overwrite = False
+    resume: opt.Resume = False
 
     def polygon_options(self) -> PolygonOptions:
         """Return how masks become polygons."""
-        given = {"simplify_px": self.simplify_px, "min_area_px": self.min_area_px}
+        from ros_sam_core.geo.vectorize import PolygonOptions
+
+        given = {"simplify_px": self.simplify, "min_area_px": self.min_area}
         return PolygonOptions(
             fill_holes=self.fill_holes, **{name: value for name, value in given.items() if value is not None}
         )
 
     def scene_options(self) -> SceneOptions:
         """Return how the scene is outlined."""
+        from ros_sam_core.cli.given import parse_bands
         from ros_sam_core.predict.scene import SceneOptions
 
         return SceneOptions(
             model=self.model,
-            device=self.device,
+            device=self.device.value,
             bands=parse_bands(self.bands),
             stretch=self.stretch,
             polygons=self.polygon_options(),
@@ -87,21 +70,13 @@ class SceneRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRequest(SceneRequest):
-    """What `ros-sam segment` was asked for, as typed.
+    """What `ros-sam segment` is asked for."""
 
-    Attributes:
-        boxes: Vector file of boxes.
-        points: Vector file of points.
-        box: "xmin ymin xmax ymax" each.
-        point: "x y" or "x y label" each.
-        prompt_crs: CRS of the prompts.
-    """
-
-    boxes: Path | None = None
-    points: Path | None = None
-    box: tuple[str, ...] = ()
-    point: tuple[str, ...] = ()
-    prompt_crs: str | None = None
+    boxes: opt.BoxesFile = None
+    points: opt.PointsFile = None
+    box: opt.BoxList = None
+    point: opt.PointList = None
+    prompt_crs: opt.PromptCrs = None
 
     def prompts(self) -> PromptTable:
         """Read the prompts, from one source only.
@@ -110,6 +85,12 @@ class SegmentRequest(SceneRequest):
             PromptInvalid: There is none, or there are several sources.
             RosSamError: A prompt or a file cannot be read.
         """
+        from ros_sam_core.cli.given import parse_prompts
+        from ros_sam_core.errors import PromptInvalid
+        from ros_sam_core.geo.crs import parse_crs
+        from ros_sam_core.geo.prompt_files import RASTER_CRS, read_box_table, read_point_table
+        from ros_sam_core.geo.prompt_table import PromptTable
+
         sources = [self.boxes is not None, self.points is not None, bool(self.box or self.point)]
         if sum(sources) != 1:
             raise PromptInvalid("give prompts by one of --boxes FILE, --points FILE, or --box and --point")
@@ -119,36 +100,23 @@ class SegmentRequest(SceneRequest):
             return read_point_table(self.points, self.prompt_crs)
         own = self.prompt_crs in (None, RASTER_CRS)
         crs = None if own else parse_crs(self.prompt_crs)
-        return PromptTable.from_prompts(parse_prompts(self.box, self.point, crs))
+        return PromptTable.from_prompts(parse_prompts(self.box or (), self.point or (), crs))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EverythingRequest(SceneRequest):
-    """What `ros-sam everything` was asked for, as typed. None means the default.
+    """What `ros-sam everything` is asked for."""
 
-    Attributes:
-        area: Vector file of polygons.
-        area_crs: CRS of the area.
-        min_size: Shortest length of an object, metres.
-        max_size: Longest length, metres.
-        points_per_side: Points along the side of a crop.
-        sketch_iou: Least score of a first look.
-        pred_iou: Least score.
-        stability: Least stability.
-        nms: Largest overlap (IoU).
-        nested: Largest share that one outline covers of another.
-    """
-
-    area: Path | None = None
-    area_crs: str | None = None
-    min_size: float | None = None
-    max_size: float | None = None
-    points_per_side: int | None = None
-    sketch_iou: float | None = None
-    pred_iou: float | None = None
-    stability: float | None = None
-    nms: float | None = None
-    nested: float | None = None
+    area: opt.AreaFile = None
+    area_crs: opt.AreaCrs = None
+    min_size: opt.MinSize = None
+    max_size: opt.MaxSize = None
+    points_per_side: opt.PointsPerSide = None
+    sketch_iou: opt.SketchIou = None
+    pred_iou: opt.PredIou = None
+    stability: opt.Stability = None
+    nms: opt.Nms = None
+    nested: opt.Nested = None
 
     def area_of_interest(self) -> tuple[BaseGeometry, CRS | None] | None:
         """Read the area of interest, if there is one.
@@ -156,6 +124,8 @@ class EverythingRequest(SceneRequest):
         Raises:
             RosSamError: It cannot be read, or holds no polygon.
         """
+        from ros_sam_core.geo.prompt_files import read_area
+
         return None if self.area is None else read_area(self.area, self.area_crs)
 
     def options(self) -> EverythingOptions:
