@@ -71,7 +71,7 @@ def test_the_zip_is_what_qgis_takes(plugin_zip: Path) -> None:
     assert plugin_zip.stat().st_size <= 25e6
     with zipfile.ZipFile(plugin_zip) as packed:
         names = packed.namelist()
-        metadata = ConfigParser(interpolation=None)
+        metadata = ConfigParser()  # as QGIS itself reads it: no bare % in it
         metadata.read_string(packed.read("ros_sam_qgis/metadata.txt").decode("utf-8"))
         general = metadata["general"]
         (wheel,) = [name for name in names if name.endswith(".whl")]
