@@ -19,9 +19,12 @@ from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.cache import CacheOptions
+from ros_sam_core.predict.crop import Crop
 from ros_sam_core.predict.everything.finder import Finder, Scan, TileWork
 from ros_sam_core.predict.everything.layout import Layout, Level, levels_of
+from ros_sam_core.predict.everything.merging import Found
 from ros_sam_core.predict.everything.options import EverythingOptions, Sizes
+from ros_sam_core.predict.everything.proposals import Proposal
 from ros_sam_core.predict.everything.run import iter_everything
 from ros_sam_core.predict.segmenter import Segmenter
 from ros_sam_core.predict.tiles import TileGrid
@@ -92,6 +95,19 @@ def test_points_lie_in_their_crop_where_steps_are_rounded(segmenter: Segmenter) 
     finder = Finder(segmenter.predictor, frame, replace(layout, levels=(level,)), PolygonOptions())
     (scan,) = finder.scans(layout.tile(0))
     assert len(scan.points) == 7**2 and scan.points.max() < 40
+
+
+def test_what_was_found_is_not_looked_at_again(segmenter: Segmenter) -> None:
+    grid = Grid(SHAPE, Affine(0, 0.5, 10, 0.5, 0, 60), CRS("EPSG:32633"))  # rows run east
+    layout = Layout.of(LONG, segmenter.predictor.model.config.crop, grid)
+    finder = Finder(segmenter.predictor, frame_of(grid=grid), layout, PolygonOptions())
+    seen = Found(shapely.transform(shapely.box(20, 40, 80, 60), grid.pixel_to_map), 0.9, 0.9, (50, 50))
+    same, part, beside = (
+        Proposal(Crop(0, 0, 144), (50, 50), box, 0.7)
+        for box in ((22, 38, 78, 61), (20, 40, 45, 60), (20, 62, 80, 90))
+    )
+    assert finder.unexplained([same, part, beside], [seen]) == [part, beside]
+    assert finder.unexplained([same, part], []) == [same, part]
 
 
 def test_only_the_area_of_interest_is_searched(segmenter: Segmenter) -> None:
