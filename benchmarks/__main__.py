@@ -16,7 +16,7 @@ COMMANDS: dict[str, list[str]] = {
     "encoder": [],
     "click": [],
     "scene": [],
-    "everything": ["--procedural", "10", "--speed", "1024"],
+    "everything": ["--procedural", "10", "--speed", "512"],
     "training_step": [],
     "backends": [],
 }
