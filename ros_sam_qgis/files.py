@@ -14,7 +14,7 @@ from .dock.dock import SegmentDock
 from .dock.video_dialog import VideoDialog, VideoWish
 from .i18n import tr
 from .settings import store as settings
-from .store.export import Export
+from .store.export import DRIVERS, Export
 from .store.keeper import Keeper
 from .store.look import style_objects
 from .store.output import default_folder, own_layers
@@ -116,11 +116,23 @@ class Files(QObject):
             self._warn(tr("There are no kept objects yet."))
             return
         proposed = os.path.join(default_folder(""), layer.name())
-        path, _ = QFileDialog.getSaveFileName(
+        path, chosen = QFileDialog.getSaveFileName(
             self._iface.mainWindow(), tr("Export kept objects"), proposed, ";;".join(FILTERS)
         )
+        path = self._with_suffix(path, chosen)
         if path:
             self.export(layer, path)
+
+    def _with_suffix(self, path: str, chosen: str) -> str:
+        """Return the path with the suffix of the chosen format, if it has none; empty if it is not to be."""
+        if not path or os.path.splitext(path)[1].lower() in DRIVERS:
+            return path
+        path += chosen[chosen.rindex("*") + 1 : -1] if "*" in chosen else ".gpkg"
+        if not os.path.exists(path):
+            return path
+        text = tr("{path} exists already. Replace it?").format(path=path)
+        answer = QMessageBox.question(self._iface.mainWindow(), "ROS-SAM", text)
+        return path if answer == QMessageBox.StandardButton.Yes else ""
 
     def _on_exported(self, path: str, remark: str) -> None:
         self._tell(f"{tr('Exported to {path}.').format(path=path)} {remark}".strip())

@@ -32,7 +32,8 @@ class ObjectBox(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         self.facts = QLabel()
         self.facts.setWordWrap(True)
-        self.facts.setMinimumHeight(LINES * self.facts.fontMetrics().lineSpacing())
+        self.facts.setText("\n".join("x" * LINES))
+        self.facts.setMinimumHeight(self.facts.sizeHint().height())
         column.addWidget(self.facts)
         row = QHBoxLayout()
         self.keep = QPushButton(icon("keep"), tr("Keep"))
@@ -70,7 +71,7 @@ class ObjectBox(QWidget):
 
     def count(self, objects: int, layer: str) -> None:
         """Remember how many objects a layer has, to be shown from now on."""
-        self._count = tr("{count} objects in {layer}.").format(count=objects, layer=layer)
+        self._count = tr("Kept in the layer {layer}: {count}.").format(count=objects, layer=layer)
 
     def show_steps(self, can_undo: bool, can_redo: bool) -> None:
         """Show what undo and redo would find."""

@@ -336,6 +336,10 @@ The result has a polygon for each object, in the CRS of the image, with its expe
       <translation>保留目标（回车）</translation>
     </message>
     <message>
+      <source>Kept in the layer {layer}: {count}.</source>
+      <translation>图层“{layer}”中已保留：{count}。</translation>
+    </message>
+    <message>
       <source>Layer</source>
       <translation>图层</translation>
     </message>
@@ -1040,10 +1044,6 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>有 {count} 个目标无法写入其图层，已保存到 {path}。</translation>
     </message>
     <message>
-      <source>{count} objects in {layer}.</source>
-      <translation>{layer} 中有 {count} 个目标。</translation>
-    </message>
-    <message>
       <source>{count} objects were found.</source>
       <translation>找到 {count} 个目标。</translation>
     </message>
@@ -1124,6 +1124,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>{path} 不存在。</translation>
     </message>
     <message>
+      <source>{path} exists already. Replace it?</source>
+      <translation>{path} 已存在。要替换它吗？</translation>
+    </message>
+    <message>
       <source>{path} has no georeference that the frames could take</source>
       <translation>{path} 没有可供各帧使用的地理参考</translation>
     </message>
@@ -1138,6 +1142,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{path} is no raster that GDAL opens: {why}</source>
       <translation>{path} 不是 GDAL 能打开的栅格：{why}</translation>
+    </message>
+    <message>
+      <source>{path} is the file that the objects are in; choose another name.</source>
+      <translation>{path} 就是目标所在的文件；请换一个名称。</translation>
     </message>
     <message>
       <source>{path} was written and cannot be read again.</source>

@@ -36,7 +36,7 @@ class Export:
         failed: takes a message.
 
     Raises:
-        NotWritable: the format is unknown, or cannot hold the layer.
+        NotWritable: the format is unknown, or cannot hold the layer, or the file is the layer's own.
     """
 
     def __init__(
@@ -52,6 +52,10 @@ class Export:
         if suffix not in DRIVERS:
             text = tr("{suffix} is no format of an export; use {known}.")
             raise NotWritable(text.format(suffix=suffix or path, known=", ".join(DRIVERS)))
+        own = layer.source().split("|", 1)[0]
+        if os.path.exists(path) and os.path.exists(own) and os.path.samefile(path, own):
+            text = tr("{path} is the file that the objects are in; choose another name.")
+            raise NotWritable(text.format(path=path))
         folder = os.path.dirname(os.path.abspath(path))
         try:
             self._scratch = tempfile.mkdtemp(prefix=".ros-sam-", dir=folder)

@@ -70,7 +70,7 @@ def test_three_objects_are_kept_before_the_first_has_an_outline(
     wait_until(lambda: len(desk.rows()) == 3, 120)
     assert {row["class"] for row in desk.rows()} == {"airplane", "ship", "vehicle"}
     assert desk.at.marks.waiting_points.numberOfVertices() == 0
-    assert "3 objects in Objects." in desk.dock.object_box.facts.text()
+    assert "Kept in the layer Objects: 3." in desk.dock.object_box.facts.text()
 
 
 def test_what_was_kept_too_soon_comes_back_to_hand(

@@ -226,9 +226,11 @@ def video(stage: Any, facts: dict[str, Any], plugin: Any) -> Iterator[Any]:
     stage.press(plugin.dock.video)
     yield lambda: QApplication.activeModalWidget() is not None
     dialog = QApplication.activeModalWidget()
-    dialog.folder.setFilePath(os.path.join(facts["airport"], "video"))
+    dialog.folder.setFilePath("/data/airport/video")
     yield 0.5
     stage.picture("video-dialog", dialog)
+    dialog.folder.setFilePath(os.path.join(facts["airport"], "video"))
+    yield 0.2
     stage.press(dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok))
     yield lambda: plugin.dock.frames_box.isVisible()
     yield 1.0
@@ -252,6 +254,7 @@ def process(stage: Any, facts: dict[str, Any]) -> Iterator[Any]:
     import processing
 
     raster = QgsProject.instance().mapLayersByName("airport")[0]
+    iface.setActiveLayer(raster)
     boxes = iface.addVectorLayer(os.path.join(facts["airport"], "boxes.geojson"), "boxes", "ogr")
     iface.setActiveLayer(raster)
     known = set(QgsProject.instance().mapLayers())

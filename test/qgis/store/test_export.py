@@ -74,6 +74,16 @@ def test_geojson_without_crs_is_refused(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".ros-sam")] == []
 
 
+def test_the_file_that_the_objects_are_in_is_never_replaced(tmp_path: Path) -> None:
+    layer = layer_of(tmp_path / "in.gpkg", UTM)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(NotWritable, match="another name"):
+        Export(layer, str(tmp_path / "link" / "in.gpkg"), print, print)
+    assert (
+        layer.featureCount() == 1 and ogr.Open(str(tmp_path / "in.gpkg")).GetLayer(0).GetFeatureCount() == 1
+    )
+
+
 @pytest.mark.parametrize("name", ["out.xyz", "out"])
 def test_an_unknown_format_is_refused(tmp_path: Path, name: str) -> None:
     layer = layer_of(tmp_path / "in.gpkg", UTM)
