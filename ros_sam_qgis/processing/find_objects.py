@@ -66,8 +66,8 @@ class FindObjects(RasterAlgorithm):
         self.addParameter(QgsProcessingParameterFeatureSource(self.AREA, tr("Area"), polygons, optional=True))
         self.addParameter(self.number(self.SHORTEST, tr("Shortest length (m)"), 0.0, 0.0))
         self.addParameter(self.number(self.LONGEST, tr("Longest length (m)"), 0.0, 0.0))
-        self.addParameter(self._share(self.SCORE, tr("Least score"), 0.7, 0.999))
-        self.add_advanced(self._share(self.STABILITY, tr("Least stability"), 0.6, 0.999))
+        self.addParameter(self._share(self.SCORE, tr("Least score"), 0.65, 0.999))
+        self.add_advanced(self._share(self.STABILITY, tr("Least stability"), 0.7, 0.999))
         self.add_advanced(self._share(self.OVERLAP, tr("Overlap of outlines of one object (IoU)"), 0.5, 1.0))
         self.add_advanced(
             self._share(self.NESTED, tr("Share that nested outlines cover (1: keep)"), 0.7, 1.0)
