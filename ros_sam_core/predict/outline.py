@@ -23,6 +23,8 @@ from ros_sam_core.predict.predictor import Look, Predictor
 
 SHARE = (0.2, 0.7)
 """An object's longer side over its crop's, between which a first look can be trusted."""
+FITS = (0.4, 0.7)
+"""The same share of a first look that needs no second one: that one's crop would be much the same."""
 ENLARGED = 2.0
 """Factor by which a crop grows when the object turns out to reach its edge."""
 ENLARGEMENTS = 3
@@ -31,14 +33,23 @@ ENLARGEMENTS = 3
 def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[Look]:
     """Return the mask of each prompt (frame pixels).
 
-    Under a scaled crop policy a click has no size yet: a first look at the policy's click crop gives it a
-    box, and the box the crop of the second look. Whenever a mask reaches the edge of its crop, it is looked
-    at again in a larger one.
+    Under a scaled crop policy a click has no size yet: a first look at the policy's click crops gives it
+    one. Where the object fills about the share of that crop that the policy gives it, this look is the
+    answer; else its box gives the crop of a second look. Whenever a mask reaches the edge of its crop, it is
+    looked at again in a larger one.
     """
     policy = predictor.model.config.crop
-    sized = _with_boxes(predictor, frame, prompts) if policy.kind == "scaled" else list(prompts)
-    requests = [(_crop_for(prompt, policy, frame.grid), prompt) for prompt in sized]
-    return _uncut(predictor, frame, sized, predictor.look(frame, requests))
+    done = _first_looks(predictor, frame, prompts) if policy.kind == "scaled" else {}
+    sized = list(prompts)
+    for index, look in list(done.items()):
+        if not _fits(look):
+            del done[index]
+            sized[index] = replace(prompts[index], box=look.box)
+    left = [index for index in range(len(prompts)) if index not in done]
+    requests = [(_crop_for(sized[i], policy, frame.grid), sized[i]) for i in left]
+    looks = _uncut(predictor, frame, [sized[i] for i in left], predictor.look(frame, requests))
+    done.update(zip(left, looks, strict=True))
+    return [done[index] for index in range(len(prompts))]
 
 
 def _uncut(
@@ -56,8 +67,8 @@ def _uncut(
     return whole
 
 
-def _with_boxes(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[PixelPrompt]:
-    """Give every prompt a box: its own, or that of the best first look."""
+def _first_looks(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> dict[int, Look]:
+    """Return the best first look, by number, of each prompt without a box."""
     policy = predictor.model.config.crop
     requests = []
     owners = []
@@ -71,11 +82,13 @@ def _with_boxes(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPromp
         if index not in best or worth(look, frame.grid) > worth(best[index], frame.grid):
             best[index] = look
     looks = _uncut(predictor, frame, [prompts[index] for index in best], list(best.values()))
-    sized = list(prompts)
-    for index, look in zip(best, looks, strict=True):
-        if look.box is not None:
-            sized[index] = replace(prompts[index], box=look.box)
-    return sized
+    return dict(zip(best, looks, strict=True))
+
+
+def _fits(look: Look) -> bool:
+    """Say whether an object fills the share of its crop that a second look would give it."""
+    box = look.box
+    return box is not None and FITS[0] <= longer_side(box) / look.crop.side <= FITS[1]
 
 
 def _first_crops(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> list[Crop]:

@@ -192,6 +192,19 @@ def test_the_second_click_on_the_same_spot_encodes_nothing(scene):
     assert iou(first.geometry[0], again.geometry[0]) > 1 - 1e-4
 
 
+@pytest.mark.parametrize(("zoom", "encodes"), [(1, 2), (6, 3)])
+def test_a_click_is_looked_at_again_only_where_the_object_fills_too_little(scene, zoom, encodes):
+    """An airplane of 38 px fills a fair share of a crop of 64 px; one of 6 px does not."""
+    segmenter = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0))
+    smallest = min(whole(scene), key=lambda instance: instance.polygon.area)
+    ((x, y),) = smallest.polygon.representative_point().coords
+    small = scene.rgb[: 384 // zoom * zoom, : 512 // zoom * zoom].reshape(384 // zoom, zoom, -1, zoom, 3)
+    frame = ArrayFrame(small.mean((1, 3)).astype(np.uint8), Grid((384 // zoom, 512 // zoom)))
+    found = segmenter.segment(frame, [Prompt("a", points=((x / zoom, y / zoom),))])
+    assert len(found) == 1
+    assert segmenter.predictor.encoded == encodes
+
+
 def test_neighbours_on_one_crop_share_its_encode(scene):
     segmenter = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0))
     frame = frame_of(scene, "no georeference")
