@@ -16,14 +16,14 @@ from ros_sam_core.predict.everything.options import EverythingOptions
 from ros_sam_core.predict.everything.scene import EverythingRun, find_everything
 from ros_sam_core.predict.scene import SceneOptions
 
-PLACES: Places = ((60, 80), (512, 80), (1020, 70), (1180, 90), (1800, 80), (2200, 60))
-SIZES = EverythingOptions(min_size=22.5, max_size=50, points_per_side=5)
+PLACES: Places = ((60, 60), (512, 60), (1020, 50), (1180, 70), (1800, 60), (2200, 50))
+SIZES = EverythingOptions(min_size=22.5, max_size=50, points_per_side=4)
 TILES = 5
 
 
 @pytest.fixture(scope="module")
 def raster(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_yard(tmp_path_factory.mktemp("yard") / "yard.tif", 160, 2300, PLACES))
+    return str(write_yard(tmp_path_factory.mktemp("yard") / "yard.tif", 110, 2300, PLACES))
 
 
 @pytest.fixture(scope="module")
