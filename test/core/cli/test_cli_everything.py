@@ -16,7 +16,7 @@ from pyarrow import ipc
 from yards import Places, box_at, iou, on_map, write_yard
 
 PLACES: Places = ((60, 80), (512, 80), (1020, 70), (1180, 90))
-SIZES = ("--min-size", "22.5", "--max-size", "50")
+SIZES = ("--min-size", "22.5", "--max-size", "50", "--points-per-side", "5")
 """Metres; boxes are 28 m long. Tiles are 512 px, so there are three."""
 
 
