@@ -102,6 +102,15 @@ def place_of(ships: dict, case: Case, index: int) -> QgsGeometry:
     return polygon
 
 
+def middle_of(ships: dict, case: Case, index: int) -> QgsPointXY:
+    """Return a point well inside a ship, the same pixel of every raster, in the coordinates of its layer."""
+    ring = [QgsPointXY(*xy) for xy in ships["objects"][index]["ring"]]
+    inside = inner_point(QgsGeometry.fromPolygonXY([ring]))
+    x, y = inside.x() + (case.frame or 0) * MOVED_PX, inside.y()
+    (a, b, c, d, e, f), _ = ships["grids"][case.raster]
+    return QgsPointXY(a * x + b * y + c, d * x + e * y + f)
+
+
 def outline_twice(desk: Desk, case: Case, folder: Path, ships: dict) -> dict[str, Kept]:
     """Draw a box around a ship, keep it, click it and keep it again, as a user who has zoomed in does."""
     layer = open_case(desk, case, folder)
@@ -116,7 +125,7 @@ def outline_twice(desk: Desk, case: Case, folder: Path, ships: dict) -> dict[str
             corners = (box.xMinimum(), box.yMaximum()), (box.xMaximum(), box.yMinimum())
             desk.mouse.drag(*(QgsPointXY(*corner) for corner in corners))
         else:
-            desk.click(inner_point(ship), layer)
+            desk.click(middle_of(ships, case, SHIP), layer)
         desk.settle()
         assert desk.mouse.key(Qt.Key.Key_Return)
     rows = desk.rows()

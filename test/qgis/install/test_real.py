@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,25 @@ from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.sources.file_source import FileSource
 
 
+def build_wheel(engine_python: str, root: Path, folder: Path) -> Path:
+    """Return the engine's wheel: built, or that of the zip that ROS_SAM_ZIP names."""
+    if os.environ.get("ROS_SAM_ZIP"):
+        with zipfile.ZipFile(os.environ["ROS_SAM_ZIP"]) as packed:
+            (name,) = [name for name in packed.namelist() if name.endswith(".whl")]
+            return Path(packed.extract(name, folder))
+    code = "import sys, pathlib; sys.path.insert(0, '.ci'); import package; "
+    code += "package.build_wheel(pathlib.Path(sys.argv[1]))"
+    subprocess.run([engine_python, "-c", code, str(folder)], cwd=root, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 @pytest.mark.slow
 def test_a_click_in_a_fresh_environment(
     engine_python: str, root: Path, scenes: Path, truth: dict, tmp_path: Path
 ) -> None:
     """About 260 MB are installed; cancelled in the middle once, it goes on."""
-    code = "import sys, pathlib; sys.path.insert(0, '.ci'); import package; "
-    code += "package.build_wheel(pathlib.Path(sys.argv[1]))"
-    subprocess.run([engine_python, "-c", code, str(tmp_path)], cwd=root, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = build_wheel(engine_python, root, tmp_path)
     installer = Installer(str(tmp_path / "env"))
     finished, progressed = Heard(installer.finished), Heard(installer.progressed)
     (base, *_) = find_pythons().usable
