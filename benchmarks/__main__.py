@@ -16,8 +16,8 @@ COMMANDS: dict[str, list[str]] = {
     "encoder": [],
     "click": [],
     "scene": [],
-    "everything": ["--procedural", "10", "--speed", "512"],
-    "training_step": [],
+    "everything": ["--workers", "2", "--step", "3", "--procedural", "10", "--speed", "512"],
+    "training_step": ["--steps", "1"],
     "backends": [],
 }
 

@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scene", description=__doc__)
     parser.add_argument("--part", choices=["area", "count", "workers"], action="append", help="default: all")
-    parser.add_argument("--boxes", type=int, default=500, help="for the comparisons of area and workers")
+    parser.add_argument("--boxes", type=int, default=1000, help="for the comparisons of area and workers")
     parser.add_argument("--counts", type=int, nargs="+", default=[250, 500, 1000, 2000])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
