@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from layers import raster, true_polygon
 from qgis.core import (
+    QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsFeature,
@@ -107,3 +110,12 @@ def test_what_is_wrong_is_said(engine: Engine, scenes: Path) -> None:
     far.dataProvider().addFeatures([feature])
     with pytest.raises(QgsProcessingException, match="beside"):
         run({"INPUT": image, "AREA": far})
+
+
+def test_defaults_are_the_cores(in_engine_python: Callable[..., None], tmp_path: Path) -> None:
+    """They are written down twice, since the plugin cannot import the core."""
+    in_engine_python("everything_defaults.py", tmp_path / "defaults.json")
+    core = json.loads((tmp_path / "defaults.json").read_text())
+    algorithm = QgsApplication.processingRegistry().algorithmById("ros_sam:find_objects")
+    for name in ("PRED_IOU", "STABILITY", "NMS", "NESTED"):
+        assert algorithm.parameterDefinition(name).defaultValue() == core[name.lower()], name
