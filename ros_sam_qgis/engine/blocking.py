@@ -182,7 +182,8 @@ class _Watch:
     def __init__(self, connection: http.client.HTTPConnection, cancelled: Callable[[], bool]) -> None:
         self._connection, self._cancelled = connection, cancelled
         self._over = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while not self._over.wait(POLL_S):
@@ -194,7 +195,9 @@ class _Watch:
                 return
 
     def close(self) -> None:
+        """End the watch; afterwards nobody asks the feedback any more, which QGIS may delete."""
         self._over.set()
+        self._thread.join()
         self._connection.close()
 
 
