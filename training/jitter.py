@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ros_sam_core.errors import ConfigInvalid
+
+
+def _check_shares(jitter: CropJitter | FrameJitter, names: Sequence[str]) -> None:
+    for name in names:
+        if not 0 <= getattr(jitter, name) <= 1:
+            raise ConfigInvalid(f"{name} is {getattr(jitter, name)}; it is a share, 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,7 @@ class CropJitter:
                 raise ConfigInvalid(
                     f"{name} is {(low, high)}; give two factors, the smaller first, more than 0"
                 )
-        for name in ("wide_share", "any_angle", "degrade_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigInvalid(f"{name} is {getattr(self, name)}; it is a share, 0 to 1")
+        _check_shares(self, ("wide_share", "any_angle", "degrade_share"))
         for name in ("stretch", "degrade", "least_px"):
             if getattr(self, name) < 1:
                 raise ConfigInvalid(f"{name} is {getattr(self, name)}; it must be 1 or more")
@@ -86,9 +91,7 @@ class FrameJitter:
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigInvalid(f"scale is {self.scale}; give two factors, the smaller first, more than 0")
-        for name in ("object_share", "any_angle", "flip", "click_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigInvalid(f"{name} is {getattr(self, name)}; it is a share, 0 to 1")
+        _check_shares(self, ("object_share", "any_angle", "flip", "click_share"))
         if not 0 <= self.pad <= 255:
             raise ConfigInvalid(f"pad is {self.pad}; it is a grey level, 0 to 255")
         if self.photometric < 0 or self.click_noise < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ Results = list[tuple[int, Segment | Failed]]
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(ABC):
     """What is done on a scene, by which model and how. It travels to other processes and machines.
 
     Attributes:
@@ -56,6 +57,7 @@ class Job:
     options: PolygonOptions
     threads: int
 
+    @abstractmethod
     def work(self, bench: Bench, piece: Any, cancel: Callable[[], bool] | None = None) -> Any:
         """Work on one piece of the whole, whose result depends on nothing else.
 
@@ -68,7 +70,6 @@ class Job:
             RosSamError: The raster cannot be read, or the model cannot be opened.
             Cancelled: `cancel` said so.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
