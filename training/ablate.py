@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from ros_sam_core.errors import RosSamError
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
@@ -48,29 +46,13 @@ from training.ablation import (
 )
 from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene
+from training.series import Job, parser_of, run_jobs, run_series, train
 from training.simulated import VAL_SEED, simulated_scenes
 from training.sources import of_classes
 from training.state import write_text
-from training.train import INTERRUPTED, StopRequest
+from training.train import StopRequest
 
 log = logging.getLogger(__name__)
-FAILED = 3
-"""Exit code when some rows could not be trained; the others are in the table."""
-
-
-def train(values: dict[str, Any], options: argparse.Namespace, stop: StopRequest) -> int:
-    """Train by a configuration in a process of its own; returns the exit code of `training.train`."""
-    folder = Path(values["output"])
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "ablation.json"
-    write_text(path, json.dumps(values, indent=1))
-    command = [sys.executable, "-m", "training.train", "--config", str(path)]
-    command += ["--processes", str(options.processes)]
-    if options.threads:
-        command += ["--threads", str(options.threads)]
-    if stop.minutes_left is not None:
-        command += ["--budget-minutes", f"{stop.minutes_left:.3f}"]
-    return subprocess.run(command, check=False).returncode
 
 
 def measure(weights: Path, crop: CropPolicy, head: str, scenes: list[Scene], device: str) -> list[float]:
@@ -104,8 +86,9 @@ def val_scenes(config: AblationConfig, target: Target) -> list[Scene]:
     return of_classes(scenes, target.classes)
 
 
-def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[tuple[Row, int]]:
+def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[Job]:
     """Yield what is not finished, one seed of all rows after the other."""
+    scenes: dict[str, list[Scene]] = {}
     for seed in config.seeds:
         for row in rows_of(config):
             if only and row.key not in only:
@@ -113,7 +96,9 @@ def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[tuple[Row, 
             if row.tune is None and seed != config.seeds[0]:
                 continue
             if not (folder_of(config, row, seed) / "result.json").is_file():
-                yield row, seed
+                scenes = scenes or {target.name: val_scenes(config, target) for target in config.targets}
+                values = row_config(config, row, seed) if row.tune else None
+                yield Job(f"row {row.key}, seed {seed}", values, partial(finish, config, row, seed, scenes))
 
 
 def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[Scene]]) -> None:
@@ -160,56 +145,17 @@ def run(config: AblationConfig, options: argparse.Namespace, stop: StopRequest) 
         code = train(pretrain_config(config), options, stop)
         if code:
             return code
-    scenes = {target.name: val_scenes(config, target) for target in config.targets}
-    failed = []
-    for row, seed in jobs(config, options.rows):
-        if stop():
-            return INTERRUPTED
-        log.info("row %s, seed %d", row.key, seed)
-        if row.tune:
-            code = train(row_config(config, row, seed), options, stop)
-            if code == INTERRUPTED:
-                return INTERRUPTED
-            if code:
-                failed.append(f"{row.key} (seed {seed})")
-                continue
-        finish(config, row, seed, scenes)
-    if failed:
-        log.error("could not be trained: %s; the lines above say why", ", ".join(failed))
-    return FAILED if failed else 0
+    return run_jobs(jobs(config, options.rows), options, stop)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.ablate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=Path, required=True, help="TOML file; see training/configs/ablate-*")
-    parser.add_argument("--output", help="folder of everything, in place of the configuration's")
+    parser = parser_of("ablate", __doc__)
     parser.add_argument("--rows", nargs="+", help="only these rows, by the names of their folders")
-    parser.add_argument("--budget-minutes", type=float, help="save and stop after this time")
-    parser.add_argument("--processes", type=int, default=1, help="processes of a training, one a GPU")
-    parser.add_argument("--threads", type=int, help="CPU threads of a process")
-    parser.add_argument("--table", action="store_true", help="write the table of what is finished and stop")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        config = load_ablation(options.config, options.output)
-        code = 0
-        if not options.table:
-            with StopRequest(options.budget_minutes) as stop:
-                code = run(config, options, stop)
-        sys.stdout.write(write_table(config) + "\n")
-    except RosSamError as error:
-        log.error("%s", error)
-        return 2
-    if code == INTERRUPTED:
-        log.info("stopped; the same command goes on")
-    return code
+    return run_series(options, load_ablation, run, write_table)
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def base_path(config: AblationConfig) -> str:
 
 def pretrain_config(config: AblationConfig) -> dict[str, Any]:
     """Return the training configuration, as a table, of the base as plain SAM: no HQ head."""
-    return _merged(
+    return merged(
         config.pretrain,
         {
             "output": str(Path(config.output) / "base"),
@@ -201,7 +201,7 @@ def row_config(config: AblationConfig, row: Row, seed: int) -> dict[str, Any]:
     """Return the training configuration, as a table, of a row that is trained."""
     model = config.train.get("model", {})
     plain = row.head == "sam" and model.get("arch", "tiny") != "tiny"
-    return _merged(
+    return merged(
         config.train,
         {
             "output": str(folder_of(config, row, seed)),
@@ -250,11 +250,12 @@ def _crop(config: AblationConfig, crop: bool) -> dict[str, Any]:
     return {"kind": "fixed", "crop_px": config.crop_px if crop else 0, "snap": 0.0, "click_px": []}
 
 
-def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(shared)
+def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a training configuration, as a table, in which another's fields replace those of the first."""
+    both = dict(shared)
     for key, value in own.items():
-        merged[key] = {**shared.get(key, {}), **value} if key in MERGE else value
-    return merged
+        both[key] = {**shared.get(key, {}), **value} if key in MERGE else value
+    return both
 
 
 def read_results(config: AblationConfig) -> Iterator[tuple[Row, list[dict[str, Any]]]]:

@@ -33,6 +33,12 @@ log = logging.getLogger(__name__)
 INTERRUPTED = 130
 
 
+def _outlive_group(worker: int) -> None:
+    """Ignore, in a data loader's process, what stops the whole group: the run needs it to its step's end."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+
+
 def batches(run: Run, data: TrainingData) -> Iterator[list[Batch]]:
     """Yield this process's share of each step that is left, in its accumulated parts."""
     workers = run.config.data.workers
@@ -42,6 +48,7 @@ def batches(run: Run, data: TrainingData) -> Iterator[list[Batch]]:
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         collate_fn=collate,
+        worker_init_fn=_outlive_group,
         pin_memory=run.accelerator.device.type == "cuda",
     )
     parts: list[Batch] = []
@@ -108,7 +115,6 @@ class StopRequest:
 
     def __init__(self, minutes: float | None = None) -> None:
         self.asked = False
-        self._owner = os.getpid()
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
         self._before = {name: signal.signal(name, self._ask) for name in (signal.SIGINT, signal.SIGTERM)}
 
@@ -120,10 +126,6 @@ class StopRequest:
             signal.signal(name, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._owner:  # a data loader's process: its parent ends it
-            if number == signal.SIGTERM:
-                os._exit(0)
-            return
         if self.asked:  # a second Ctrl-C does not wait for the step's end
             raise KeyboardInterrupt
         self.asked = True

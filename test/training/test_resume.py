@@ -81,18 +81,21 @@ def test_a_full_disk_is_named_and_the_last_state_kept(tmp_path):
     assert load_checkpoint(tmp_path / "full" / "small.safetensors").metadata["steps"] == "4"
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_group_saves_and_the_same_command_goes_on(number, tmp_path):
+    """Ctrl-C in a terminal and a batch system's SIGTERM reach the data loader's process too."""
     config = write_config(tmp_path, "stopped", 200, "log_every = 1\nsave_every = 1000")
     log = tmp_path / "stopped" / "log.jsonl"
-    with subprocess.Popen(command("--config", config), stderr=subprocess.PIPE) as process:
+    asked = command("--config", config, "--set", "data.workers=1")
+    with subprocess.Popen(asked, stderr=subprocess.PIPE, start_new_session=True) as process:
         while not (log.exists() and log.read_text()):
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, number)
         told = process.communicate()[1].decode()
-    assert process.returncode == 130 and "the same command goes on" in told
+    assert process.returncode == 130 and "the same command goes on" in told and "Traceback" not in told, told
     step = torch.load(tmp_path / "stopped" / "state.pt", weights_only=True)["step"]
     assert step == json.loads(log.read_text().splitlines()[-1])["step"] < 200
-    assert main(["--config", str(config), "--steps", str(step + 1)]) == 0
+    assert main(["--config", str(config), "--set", "data.workers=1", "--steps", str(step + 1)]) == 0
 
 
 def test_another_configuration_cannot_go_on(tmp_path, caplog):

@@ -1,0 +1,99 @@
+"""One change at a time: each row trains what it says, results are kept, the same command goes on."""
+
+import json
+
+import pytest
+from labelled import write_labels
+from training_runs import SMALL
+
+from ros_sam_core.errors import ConfigInvalid
+from ros_sam_core.model.checkpoints import load_checkpoint
+from training.configfile import build_config
+from training.vary import as_markdown, load_study, main, run_config, table_of
+
+MODEL = SMALL[SMALL.index("[model.tiny]") :].split("\n", 1)[1]
+TEXT = """
+output = "{output}"
+[train]
+steps = 2
+batch = 2
+precision = "no"
+validate_every = 100
+[train.data]
+coco = ["{labels}"]
+aside = 0.34
+workers = 0
+[train.loss]
+num_points = 64
+rounds = 1
+[train.model]
+input_px = 64
+[train.model.tiny]
+{model}
+[[rows]]
+key = "plain"
+title = "as it is"
+[[rows]]
+key = "exact"
+title = "exact boxes"
+change.box_noise = 0.0
+change.loss = {{ foreground_weight = 2.0 }}
+[[rows]]
+key = "twice"
+title = "trained twice"
+after = "plain"
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "vary.toml"
+    path.write_text(TEXT.format(output=tmp_path / "out", labels=write_labels(tmp_path), model=MODEL))
+    return path
+
+
+def test_a_row_changes_what_it_says_and_nothing_else(config):
+    study = load_study(config)
+    plain, exact = (build_config(run_config(study, row, 3), row.key) for row in study.rows[:2])
+    assert (plain.box_noise, exact.box_noise) == (0.2, 0.0)
+    assert exact.loss.foreground_weight == 2.0 and exact.loss.num_points == plain.loss.num_points == 64
+    assert plain.seed == exact.seed == 3 and plain.output != exact.output
+    assert plain.data == exact.data and plain.model == exact.model and plain.jitter == exact.jitter
+
+
+@pytest.mark.slow
+def test_rows_are_trained_measured_and_kept(config, tmp_path, capsys):
+    arguments = ["--config", str(config), "--threads", "1"]
+    assert main([*arguments, "--budget-minutes", "0"]) == 130
+    assert capsys.readouterr().out.count("not finished") == 3 * 4
+    assert main(arguments) == 0
+    table = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert [line["seeds"] for line in table] == [1, 1, 1]
+    log = (tmp_path / "out" / "exact" / "seed0" / "log.jsonl").read_text().splitlines()
+    measured = [json.loads(line) for line in log if '"box"' in line][-1]
+    assert table[1]["box"]["mean"] == measured["box"]
+    assert table[1]["box"]["gain"] == pytest.approx(table[1]["box"]["mean"] - table[0]["box"]["mean"])
+    twice = load_checkpoint(tmp_path / "out" / "twice" / "seed0" / "result.safetensors")
+    assert twice.metadata["base"].endswith("plain/seed0/result.safetensors")
+    before = (tmp_path / "out" / "plain" / "seed0" / "result.safetensors").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert (tmp_path / "out" / "plain" / "seed0" / "result.safetensors").stat().st_mtime_ns == before
+    assert "| exact boxes | 1 |" in as_markdown(table_of(load_study(config)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('key = "exact"', 'key = "plain"', "row plain: another row has the same key"),
+        ('after = "plain"', 'after = "later"', "row twice: after is 'later', which is no row before it"),
+        ("change.box_noise = 0.0", "change.box_noise = -1.0", "row exact: box_noise is -1.0"),
+        ("change.box_noise = 0.0", "change.box_nose = 0.0", "row exact: box_nose is no field"),
+        ("aside = 0.34", "aside = 0.0", "rows are measured on images set aside"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_trained(config, old, new, told, tmp_path):
+    config.write_text(config.read_text().replace(old, new))
+    with pytest.raises(ConfigInvalid, match=told):
+        load_study(config)
+    assert main(["--config", str(config)]) == 2
+    assert not (tmp_path / "out").exists()
