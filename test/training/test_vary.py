@@ -1,10 +1,11 @@
 """One change at a time: each row trains what it says, results are kept, the same command goes on."""
 
 import json
+from pathlib import Path
 
 import pytest
 from labelled import write_labels
-from training_runs import SMALL
+from training_runs import CONFIGS, SMALL
 
 from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.checkpoints import load_checkpoint
@@ -97,3 +98,15 @@ def test_mistakes_are_named_before_anything_is_trained(config, old, new, told, t
         load_study(config)
     assert main(["--config", str(config)]) == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_the_study_that_ships_is_valid(tmp_path, monkeypatch):
+    """On any machine: its labels are made up where the configuration looks for them."""
+    home = tmp_path / "project"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    labels = Path("../shared/data/vhr10/train.json")
+    labels.parent.mkdir(parents=True)
+    labels.touch()
+    study = load_study(CONFIGS / "vary-quick.toml")
+    assert [row.key for row in study.rows if row.after] == ["pretrained"]
