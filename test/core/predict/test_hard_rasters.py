@@ -260,7 +260,7 @@ def test_overviews_do_not_move_large_objects(
     scene: SyntheticScene, objects: list[Instance], segmenter: Segmenter, tmp_path: Path
 ) -> None:
     """Objects of hundreds of pixels are looked at reduced, through overviews, and stay where they are."""
-    largest = sorted(objects, key=lambda o: -o.polygon.area)[:2]
+    largest = sorted(objects, key=lambda o: -o.polygon.area)[:4]
     bands = np.repeat(np.repeat(bands_of(scene), 12, axis=1), 12, axis=2)
     fine = Affine(0.5 / 12, 0, 500_000, 0, -0.5 / 12, 5_300_000)
     path = write(tmp_path / "fine.tif", bands, fine, compress="deflate")
@@ -269,4 +269,10 @@ def test_overviews_do_not_move_large_objects(
     grid = Grid(scene.rgb.shape[:2], NORTH_UP, UTM)
     boxes = list(prompts(largest, grid))
     coarse = segmenter.segment(plain(tmp_path, scene), boxes)
-    assert ious(segmenter.segment(path, boxes), list(coarse.geometry)).min() > 0.85
+    reduced = segmenter.segment(path, boxes)
+    real = truth(largest, grid)
+    # Of an object that the model does not know well, two samplings give two shapes; of others, the same.
+    known = ious(coarse, real) > 0.7
+    assert known.sum() >= 2
+    assert ious(reduced, list(coarse.geometry))[known].min() > 0.9
+    assert (ious(reduced, real) - ious(coarse, real)).min() > -0.1

@@ -137,16 +137,20 @@ def test_prompts_and_results_may_be_in_other_crs(segmenter, scene):
 
 
 def test_an_object_at_the_edge_ends_at_the_edge(segmenter, scene):
-    instance = next(whole(scene, 40.0))
-    x0, y0, x1, y1 = (int(v) for v in instance.box)
-    rgb = np.ascontiguousarray(scene.rgb[(y0 + y1) // 2 :, (x0 + x1) // 2 :])
-    frame = ArrayFrame(rgb, Grid(rgb.shape[:2]))
-    moved = shapely.affinity.translate(instance.polygon, -((x0 + x1) // 2), -((y0 + y1) // 2))
-    truth = shapely.intersection(moved, frame.grid.footprint)
-    (found,) = segmenter.segment(frame, [Prompt("edge", box=truth.bounds)]).geometry
-    assert frame.grid.footprint.covers(found)
-    np.testing.assert_allclose(found.bounds[:2], 0, atol=0.5)
-    assert iou(found, truth) > 0.5
+    reached = []
+    for instance in whole(scene):
+        x0, y0, x1, y1 = (int(v) for v in instance.box)
+        x, y = (x0 + x1) // 2, (y0 + y1) // 2
+        frame = ArrayFrame(np.ascontiguousarray(scene.rgb[y:, x:]), Grid(scene.rgb[y:, x:].shape[:2]))
+        truth = shapely.intersection(
+            shapely.affinity.translate(instance.polygon, -x, -y), frame.grid.footprint
+        )
+        (found,) = segmenter.segment(frame, [Prompt("edge", box=truth.bounds)]).geometry
+        assert frame.grid.footprint.covers(found)
+        reached.append((iou(found, truth), found.bounds[:2]))
+    assert len(reached) > 4 and np.mean([value for value, _ in reached]) > 0.55
+    sure = [corner for value, corner in reached if value > 0.7]  # quarters of aircraft: some are not known
+    np.testing.assert_allclose(sure, 0, atol=0.5)
 
 
 def test_prompts_that_fail_are_named_and_cost_the_others_nothing(segmenter, scene):
