@@ -46,7 +46,7 @@ from training.ablation import (
 )
 from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene
-from training.series import Job, parser_of, run_jobs, run_series, train
+from training.series import Job, keep_table, parser_of, run_jobs, run_series, train
 from training.simulated import VAL_SEED, simulated_scenes
 from training.sources import of_classes
 from training.state import write_text
@@ -130,12 +130,7 @@ def _steps(folder: Path) -> int:
 def write_table(config: AblationConfig) -> str:
     """Write the table of what is finished; returns it as Markdown."""
     table = table_of(config)
-    text = as_markdown(table)
-    folder = Path(config.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "table.json", json.dumps(table, indent=1))
-    write_text(folder / "table.md", text + "\n")
-    return text
+    return keep_table(Path(config.output), table, as_markdown(table))
 
 
 def run(config: AblationConfig, options: argparse.Namespace, stop: StopRequest) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -275,11 +274,11 @@ def table_of(config: AblationConfig) -> dict[str, Any]:
         line: dict[str, Any] = {"key": row.key, "title": row.title, "seeds": len(results), "wanted": wanted}
         for name in _columns(results):
             values = [result["iou"][name] for result in results]
-            spread = statistics.stdev(values) if len(values) > 1 else math.nan
+            spread = statistics.stdev(values) if len(values) > 1 else None
             mean = statistics.fmean(values)
             if row.key == "sam":
                 start[name] = mean
-            gain = mean - start[name] if name in start else math.nan
+            gain = mean - start[name] if name in start else None
             line[name] = {"mean": mean, "spread": spread, "gain": gain, "values": values}
         if results:
             line["steps"] = results[0]["steps"]
@@ -304,8 +303,8 @@ def as_markdown(table: Mapping[str, Any]) -> str:
             if value is None:
                 cells += ["not finished", ""]
                 continue
-            spread = "" if math.isnan(value["spread"]) else f" ± {value['spread']:.3f}"
-            gain = "" if math.isnan(value["gain"]) or row["key"] == "sam" else f"{100 * value['gain']:+.1f}"
+            spread = "" if value["spread"] is None else f" ± {value['spread']:.3f}"
+            gain = "" if value["gain"] is None or row["key"] == "sam" else f"{100 * value['gain']:+.1f}"
             cells += [f"{value['mean']:.3f}{spread}", gain]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -89,6 +89,14 @@ def run_jobs(jobs: Iterable[Job], options: argparse.Namespace, stop: StopRequest
     return FAILED if failed else 0
 
 
+def keep_table(folder: Path, table: Any, text: str) -> str:
+    """Write a table as values and as Markdown into a series' folder; returns the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "table.json", json.dumps(table, indent=1, allow_nan=False))
+    write_text(folder / "table.md", text + "\n")
+    return text
+
+
 def run_series(
     options: argparse.Namespace,
     load: Callable[[Path, str | None], Config],

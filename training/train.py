@@ -115,6 +115,7 @@ class StopRequest:
 
     def __init__(self, minutes: float | None = None) -> None:
         self.asked = False
+        self._owner = os.getpid()
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
         self._before = {name: signal.signal(name, self._ask) for name in (signal.SIGINT, signal.SIGTERM)}
 
@@ -126,6 +127,10 @@ class StopRequest:
             signal.signal(name, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:  # a process that was forked meanwhile: its parent ends it
+            if number == signal.SIGTERM:
+                os._exit(0)
+            return
         if self.asked:  # a second Ctrl-C does not wait for the step's end
             raise KeyboardInterrupt
         self.asked = True

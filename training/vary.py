@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,7 @@ from typing import Any
 from ros_sam_core.errors import ConfigInvalid
 from training.ablation import merged
 from training.configfile import build, build_config, read_table
-from training.series import Job, parser_of, run_jobs, run_series
-from training.state import write_text
+from training.series import Job, keep_table, parser_of, run_jobs, run_series
 from training.train import StopRequest
 
 COLUMNS = {"box": "box", "box_movers": "box, movers", "click": "click", "click_movers": "click, movers"}
@@ -130,7 +128,8 @@ def figures(study: Study, row: Variation, seed: int) -> dict[str, float] | None:
         return None
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     measured = [line for line in lines if "box" in line]
-    return {name: measured[-1][name] for name in COLUMNS if name in measured[-1]}
+    last = measured[-1] if measured else {}  # so few images that none was set aside
+    return {name: last[name] for name in COLUMNS if name in last}
 
 
 def table_of(study: Study) -> list[dict[str, Any]]:
@@ -145,13 +144,13 @@ def table_of(study: Study) -> list[dict[str, Any]]:
             values = [found[name] for found in own.values() if name in found]
             if not values:
                 continue
-            spread = statistics.stdev(values) if len(values) > 1 else math.nan
+            spread = statistics.stdev(values) if len(values) > 1 else None
             gains = [
                 found[name] - start[name]
                 for seed, found in own.items()
                 if (start := first[seed]) is not None and row is not study.rows[0]
             ]
-            gain = statistics.fmean(gains) if gains else math.nan
+            gain = statistics.fmean(gains) if gains else None
             line[name] = {"mean": statistics.fmean(values), "spread": spread, "gain": gain}
         lines.append(line)
     return lines
@@ -168,8 +167,8 @@ def as_markdown(lines: Sequence[dict[str, Any]]) -> str:
             if value is None:
                 cells += ["not finished" if not line["seeds"] else "", ""]
                 continue
-            spread = "" if math.isnan(value["spread"]) else f" ± {value['spread']:.3f}"
-            gain = "" if math.isnan(value["gain"]) else f"{value['gain']:+.3f}"
+            spread = "" if value["spread"] is None else f" ± {value['spread']:.3f}"
+            gain = "" if value["gain"] is None else f"{value['gain']:+.3f}"
             cells += [f"{value['mean']:.3f}{spread}", gain]
         text.append("| " + " | ".join(cells) + " |")
     return "\n".join(text)
@@ -178,12 +177,7 @@ def as_markdown(lines: Sequence[dict[str, Any]]) -> str:
 def write_table(study: Study) -> str:
     """Write the table of what is done; returns it as Markdown."""
     lines = table_of(study)
-    text = as_markdown(lines)
-    folder = Path(study.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "table.json", json.dumps(lines, indent=1))
-    write_text(folder / "table.md", text + "\n")
-    return text
+    return keep_table(Path(study.output), lines, as_markdown(lines))
 
 
 def jobs(study: Study) -> Iterator[Job]:
