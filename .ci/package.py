@@ -30,6 +30,8 @@ NEEDED = (
     "weights/graphs/sketch.onnx",
 )
 """Without these an engine that was set up from the wheel could outline nothing."""
+LEFT_OUT = "ros_sam_core/weights/ros-sam-tiny-open"
+"""What comes with the Python package alone: with it the zip would be larger than the plugin repository takes."""
 BINARIES = {".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc", ".a", ".o"}
 
 
@@ -40,7 +42,21 @@ def build_wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
     subprocess.run([*command, *(["--no-build-isolation"] if at_hand else []), str(ROOT)], check=True)
     (wheel,) = folder.glob("ros_sam-*.whl")
+    slim(wheel)
     return wheel
+
+
+def slim(wheel: Path) -> None:
+    """Take out of a wheel, and out of its list of files, what the zip has no room for."""
+    whole = wheel.rename(wheel.with_suffix(".whole"))
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            data = old.read(info)
+            if info.filename.endswith(".dist-info/RECORD"):
+                lines = data.decode().splitlines(keepends=True)
+                data = "".join(line for line in lines if not line.startswith(LEFT_OUT)).encode()
+            if not info.filename.startswith(LEFT_OUT):
+                new.writestr(info, data)
 
 
 def files_of(wheel: Path) -> dict[str, bytes]:

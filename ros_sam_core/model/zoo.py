@@ -74,9 +74,9 @@ _ENTRIES = (
     ),
     ZooEntry(
         name="ros-sam-tiny-open",
-        summary="the same, trained on procedural scenes alone",
+        summary="the same, trained on made-up scenes alone; less exact",
         licence="GPL-3.0-or-later",
-        size_mb=20,
+        size_mb=18,
         file="ros-sam-tiny-open.safetensors",
         optional=True,
     ),
