@@ -80,7 +80,8 @@ def test_the_zip_is_what_qgis_takes(plugin_zip: Path) -> None:
     assert {name.split("/")[0] for name in packed.namelist()} == {"ros_sam_qgis"}
     assert f"ros_sam_qgis/{general['icon']}" in names and "ros_sam_qgis/LICENSE" in names
     assert "ros_sam_qgis/i18n/ros_sam_zh.qm" in names
-    assert any(name.startswith("ros_sam_core/weights/ros-sam-tiny") for name in names)
+    assert "ros_sam_core/weights/ros-sam-tiny.safetensors" in names
+    assert not [name for name in names if "ros-sam-tiny-open.safetensors" in name]  # it would be too large
     assert not [name for name in names if Path(name).suffix in COMPILED or "__pycache__" in name]
     for key in ("name", "description", "about", "version", "qgisMinimumVersion", "author", "license", "tags"):
         assert general[key].strip(), key

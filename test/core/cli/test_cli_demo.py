@@ -44,6 +44,14 @@ def test_the_bundled_model_outlines_the_airport(demo: Finished) -> None:
     assert demo.json["mean_iou"] > 0.7
 
 
+def test_the_open_model_outlines_it_by_name(run: Run, tmp_path: Path) -> None:
+    told = run("demo", "--model", "ros-sam-tiny-open", "--output", tmp_path, "--json")
+    assert told.code == 0, told.err
+    assert told.json["model"] == "ros-sam-tiny-open"
+    assert told.json["failed"] == []
+    assert told.json["mean_iou"] > 0.7
+
+
 def test_files_are_those_of_this_demo(demo: Finished, folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert sorted(demo.json["files"]) == [str(folder / name) for name in NAMES]
