@@ -31,7 +31,7 @@ NEEDED = (
 )
 """Without these an engine that was set up from the wheel could outline nothing."""
 LEFT_OUT = "ros_sam_core/weights/ros-sam-tiny-open"
-"""What comes with the Python package alone: with it the zip would be larger than the plugin repository takes."""
+"""What comes with the Python package alone: with it the zip would be larger than is allowed."""
 BINARIES = {".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc", ".a", ".o"}
 
 

@@ -33,7 +33,7 @@ class ZooEntry:
         file: Name of the file.
         url: Where it is published; None for a model that comes with this package.
         known_hash: "sha256:…" or "md5:…" of the file as its publisher gives it; with `url`.
-        optional: Whether the name exists only where the file does.
+        optional: Whether the name exists only where the file does: the plugin's zip has no room for all.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_bundled_model_is_not_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_pa
         download("ours")
     entry.path.touch()
     assert download("ours") == tmp_path / "ours.safetensors"
+
+
+def test_open_weights_have_a_name_where_they_are_and_none_where_they_were_left_out(tmp_path: Path) -> None:
+    assert ZOO["ros-sam-tiny-open"].bundled and ZOO["ros-sam-tiny-open"].licence == "GPL-3.0-or-later"
+    package = BUNDLED_FOLDER.parent
+    without = shutil.ignore_patterns("*.safetensors", "__pycache__")
+    shutil.copytree(package, tmp_path / package.name, ignore=without)  # as the plugin's zip has it
+    code = "from ros_sam_core.model.zoo import ZOO; print(*[e.name for e in ZOO.values() if e.bundled])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ros-sam-tiny"]
 
 
 def test_default_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
