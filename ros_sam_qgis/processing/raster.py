@@ -167,7 +167,11 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
-        """Take from the layers what only the main thread may read; QGIS calls this there."""
+        """Take from the layer all that is needed of it, so that the long part leaves it alone.
+
+        QGIS calls this in the main thread, where layers live; in a model that runs in the background, in the
+        model's thread, as it does for its own algorithms.
+        """
         layer: QgsRasterLayer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
         try:
             self._source = FileSource(layer)
