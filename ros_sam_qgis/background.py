@@ -1,13 +1,18 @@
-"""Work off the main thread, so that the canvas stays alive."""
+"""Work off the main thread, so that the canvas stays alive; and on it, where layers and the project live."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from qgis.core import QgsApplication, QgsMessageLog, QgsTask
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal, pyqtSlot
+
+T = TypeVar("T")
+WAIT_S = 5.0
+"""How long a thread waits for the main one, which may be waiting for that thread itself."""
 
 _running: set[Any] = set()
 """Tasks under way: Python must hold them as long as QGIS runs them."""
@@ -70,6 +75,73 @@ def run_in_background(
     task = _Task(title, work, done, failed, expected, owner)
     _running.add(task)
     QgsApplication.taskManager().addTask(task)
+
+
+class _MainThread(QObject):
+    """Lives in the main thread, and calls there what it is given from others."""
+
+    asked = pyqtSignal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked.connect(self._call)
+        self.moveToThread(QgsApplication.instance().thread())
+
+    @pyqtSlot(object)
+    def _call(self, work: Callable[[], None]) -> None:
+        _waiting.discard(self)
+        work()
+
+
+_waiting: set[_MainThread] = set()
+"""Those whose call has not come yet: Python must hold them until then."""
+
+
+def on_main_thread() -> bool:
+    """Return whether the caller is on the main thread."""
+    return bool(QThread.currentThread() == QgsApplication.instance().thread())
+
+
+def call_on_main_thread(work: Callable[[], None]) -> None:
+    """Have a function called on the main thread, soon, and do not wait for it.
+
+    Args:
+        work: must deal with its own errors.
+    """
+    there = _MainThread()
+    _waiting.add(there)
+    there.asked.emit(work)
+
+
+def read_where_it_lives(layer: QObject, read: Callable[[], T]) -> T:
+    """Read a layer on the main thread if it lives there, and wait for what was read.
+
+    Args:
+        layer: which no other thread may read while the main one draws or changes it.
+        read: must only read. It is called here if the main thread does not come to it in time.
+
+    Returns:
+        What `read` returns; its exceptions are raised here.
+    """
+    if on_main_thread() or layer.thread() != QgsApplication.instance().thread():
+        return read()
+    answers: list[tuple[T | None, Exception | None]] = []
+    answered = threading.Event()
+
+    def there() -> None:
+        try:
+            answers.append((read(), None))
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that asked
+            answers.append((None, error))
+        answered.set()
+
+    call_on_main_thread(there)
+    if not answered.wait(WAIT_S):
+        return read()
+    value, error = answers[0]
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]
 
 
 def log(message: str, level: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from osgeo import gdal
 from qgis.core import (
+    Qgis,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -19,10 +20,12 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
+    QgsProject,
 )
 from qgis.PyQt.QtCore import QDateTime
 from qgis.PyQt.QtGui import QIcon
 
+from ..background import call_on_main_thread, log, on_main_thread, read_where_it_lives
 from ..i18n import tr
 from ..icons import icon
 from ..sources.source import SourceError
@@ -117,9 +120,10 @@ class ImportVideo(QgsProcessingAlgorithm):
     def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
-        """Take from the layer what only the main thread may read; QGIS calls this there."""
+        """Take from the layer all that is needed of it."""
         layer = self.parameterAsRasterLayer(parameters, self.REFERENCE, context)
-        self._reference = None if layer is None else str(layer.source()).split("|", 1)[0]
+        source = "" if layer is None else str(read_where_it_lives(layer, layer.source))
+        self._reference = source.split("|", 1)[0] or None
         self._frames: list[FrameFile] = []
         return True
 
@@ -155,12 +159,20 @@ class ImportVideo(QgsProcessingAlgorithm):
     def postProcessAlgorithm(
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Load the frames; QGIS calls this in the main thread."""
+        """Load the frames into the project, on the main thread.
+
+        QGIS calls this there; but in a model that runs in the background, in the model's thread, which must
+        not touch the project: the frames are loaded soon after.
+        """
         if self._load and self._frames and context.project() is not None:
-            try:
-                add_video(self._frames, self._title, context.project())
-            except SourceError as error:
-                raise QgsProcessingException(str(error)) from error
+            if on_main_thread():
+                try:
+                    add_video(self._frames, self._title, context.project())
+                except SourceError as error:
+                    raise QgsProcessingException(str(error)) from error
+            elif context.project() == QgsProject.instance():
+                frames, title = self._frames, self._title
+                call_on_main_thread(lambda: _load_later(frames, title))
         return {}
 
     def _copy(
@@ -193,6 +205,14 @@ class ImportVideo(QgsProcessingAlgorithm):
             written.append(FrameFile(path, frame.name, frame.time))
             feedback.setProgress(100 * (index + 1) / len(frames))
         return written
+
+
+def _load_later(frames: list[FrameFile], title: str) -> None:
+    """Load frames when the algorithm has ended, and nobody is there any more to be told what failed."""
+    try:
+        add_video(frames, title, QgsProject.instance())
+    except SourceError as error:
+        log(str(error), Qgis.MessageLevel.Warning)
 
 
 def _utc(time: QDateTime) -> datetime | None:

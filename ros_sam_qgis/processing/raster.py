@@ -25,6 +25,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ..background import read_where_it_lives
 from ..engine import running
 from ..engine.errors import EngineError
 from ..i18n import tr
@@ -174,7 +175,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         """
         layer: QgsRasterLayer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
         try:
-            self._source = FileSource(layer)
+            self._source = read_where_it_lives(layer, lambda: FileSource(layer))
         except SourceError as error:
             raise QgsProcessingException(str(error)) from error
         bands = self.parameterAsString(parameters, self.BANDS, context)

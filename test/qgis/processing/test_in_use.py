@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from layers import boxes_layer, raster, true_polygon
 from osgeo import ogr
 from qgis.core import (
     QgsApplication,
     QgsProcessingAlgorithm,
+    QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
@@ -23,9 +25,11 @@ from qgis.core import (
     QgsProject,
     QgsVectorFileWriter,
 )
+from qgis.PyQt.QtCore import Qt, QThread
 from waiting import wait_until
 
 from ros_sam_qgis.engine.engine import Engine
+from ros_sam_qgis.sources.file_source import FileSource
 
 PLANE, TRUCK = 1, 7
 Source = QgsProcessingModelChildParameterSource
@@ -85,15 +89,38 @@ def features(path: Path) -> list[dict[str, Any]]:
     return [{**one.items(), "wkt": one.GetGeometryRef().ExportToWkt()} for one in dataset.GetLayer(0)]
 
 
+def run_model(model: QgsProcessingModelAlgorithm, parameters: dict[str, Any], background: bool) -> None:
+    """Run a model to its end, in the main thread or as the toolbox does."""
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    context.setProject(QgsProject.instance())
+    if not background:
+        _, good = model.run(parameters, context, feedback)
+        assert good, feedback.textLog()
+        return
+    task = QgsProcessingAlgRunnerTask(model, parameters, context, feedback)
+    ended: list[bool] = []
+    task.executed.connect(lambda good, _: ended.append(good))
+    QgsApplication.taskManager().addTask(task)
+    wait_until(lambda: ended, 120, "the model's end")
+    assert ended == [True], feedback.textLog()
+
+
 def test_every_algorithm_may_be_in_a_model(provider: Any) -> None:
     hidden = QgsProcessingAlgorithm.Flag.FlagHideFromModeler
     assert provider.algorithms()
     assert not [one.id() for one in provider.algorithms() if one.flags() & hidden]
 
 
-def test_a_model_runs(engine: Engine, scenes: Path, truth: dict, tmp_path: Path) -> None:
-    import processing
-
+@pytest.mark.parametrize("background", [False, True])
+def test_a_model_runs(
+    engine: Engine,
+    scenes: Path,
+    truth: dict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    background: bool,
+) -> None:
+    """In the background QGIS prepares the steps in the model's thread; the layers live in the main one."""
     model = designed(tmp_path / "where.model3")
     ok, why = model.validate()
     assert ok, why
@@ -105,12 +132,45 @@ def test_a_model_runs(engine: Engine, scenes: Path, truth: dict, tmp_path: Path)
     QgsProject.instance().addMapLayers(list(layers.values()))
     written = {name: tmp_path / f"{name}.gpkg" for name in ("outlines", "centres")}
     parameters = {**layers, **{names[name]: str(path) for name, path in written.items()}}
-    # In the main thread: in a task's, QGIS 3.22 has once died in a thread that ran no Python.
-    processing.run(model, parameters, feedback=QgsProcessingFeedback())
+    read_in: list[bool] = []
+
+    def seen(layer: Any) -> FileSource:
+        read_in.append(QThread.currentThread() == layer.thread())
+        return FileSource(layer)
+
+    monkeypatch.setattr("ros_sam_qgis.processing.raster.FileSource", seen)
+    run_model(model, parameters, background)
+    assert read_in and all(read_in)
     assert [one["class"] for one in features(written["outlines"])] == ["airplane", "vehicle"]
     for centre, index in zip(features(written["centres"]), (PLANE, TRUCK), strict=True):
         point = true_polygon(truth, "utm", index).fromWkt(centre["wkt"])
         assert point.distance(true_polygon(truth, "utm", index)) < 1.0, centre
+
+
+def test_a_model_in_the_background_loads_frames_on_the_main_thread(
+    provider: Any, scenes: Path, tmp_path: Path
+) -> None:
+    """QGIS prepares and ends the steps of such a model in its thread; the project is the main one's."""
+    model = QgsProcessingModelAlgorithm("frames", "tests")
+    frames = Source.fromStaticValue(str(scenes / "video"))
+    model.addChildAlgorithm(child("frames", "ros_sam:import_video", output="frames", FOLDER=frames))
+    (name,) = [one.name() for one in model.destinationParameterDefinitions()]
+    project = QgsProject.instance()
+    threads: list[bool] = []
+    main = QgsApplication.instance().thread()
+    watch = project.layersAdded.connect(
+        lambda added: threads.extend(one.thread() == main for one in added),
+        Qt.ConnectionType.DirectConnection,
+    )
+    try:
+        run_model(model, {name: str(tmp_path / "frames")}, background=True)
+        wait_until(lambda: threads, 60, "the frames")
+    finally:
+        project.disconnect(watch)
+    assert len(threads) == len(list((tmp_path / "frames").glob("*.tif"))) > 1
+    assert all(threads)
+    group = project.layerTreeRoot().findGroup("video")
+    assert group is not None and len(group.findLayers()) == len(threads)
 
 
 def boxes_file(folder: Path, truth: dict, name: str, crs: str) -> Path:
