@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from qgis.core import QgsApplication, QgsMessageLog, QgsTask
@@ -89,12 +90,12 @@ class _MainThread(QObject):
 
     @pyqtSlot(object)
     def _call(self, work: Callable[[], None]) -> None:
-        _waiting.discard(self)
         work()
 
 
-_waiting: set[_MainThread] = set()
-"""Those whose call has not come yet: Python must hold them until then."""
+@lru_cache(maxsize=None)
+def _main_thread() -> _MainThread:
+    return _MainThread()
 
 
 def on_main_thread() -> bool:
@@ -108,9 +109,7 @@ def call_on_main_thread(work: Callable[[], None]) -> None:
     Args:
         work: must deal with its own errors.
     """
-    there = _MainThread()
-    _waiting.add(there)
-    there.asked.emit(work)
+    _main_thread().asked.emit(work)
 
 
 def read_where_it_lives(layer: QObject, read: Callable[[], T]) -> T:

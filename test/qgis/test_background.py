@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QComboBox
 from waiting import let_run, wait_until
 
-from ros_sam_qgis.background import run_in_background
+from ros_sam_qgis.background import on_main_thread, read_where_it_lives, run_in_background
 
 
 @pytest.mark.usefixtures("app")
@@ -33,3 +34,43 @@ def test_a_widget_that_is_gone_is_not_told(deleted: bool) -> None:
     else:
         wait_until(lambda: told == [["True"]])
         assert box.itemText(0) == "True"
+
+
+def ask(read: Any, wait: Any) -> list[Any]:
+    """Ask from another thread for what is read of an object of the main one; return the answer or the error."""
+    thing, answers = QObject(), []
+
+    def work() -> None:
+        try:
+            answers.append(read_where_it_lives(thing, read))
+        except LookupError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait(thread, answers)
+    thread.join(10)
+    return answers
+
+
+@pytest.mark.usefixtures("app")
+def test_an_object_of_the_main_thread_is_read_there() -> None:
+    def wait(_: threading.Thread, answers: list[Any]) -> None:
+        wait_until(lambda: answers)
+
+    def lost() -> None:
+        raise LookupError("lost")
+
+    assert on_main_thread()
+    assert ask(on_main_thread, wait) == [True]
+    (error,) = ask(lost, wait)
+    assert str(error) == "lost"
+
+
+@pytest.mark.usefixtures("app")
+def test_a_main_thread_that_waits_for_the_other_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ros_sam_qgis.background.WAIT_S", 0.2)
+    answers = ask(on_main_thread, lambda thread, _: thread.join(10))
+    assert answers == [False]
+    let_run(0.1)  # the main thread comes to it too late, and nothing happens
+    assert answers == [False]
