@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 from qgis.core import QgsApplication, QgsMessageLog, QgsTask
@@ -93,7 +93,7 @@ class _MainThread(QObject):
         work()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _main_thread() -> _MainThread:
     return _MainThread()
 

@@ -37,7 +37,7 @@ def test_a_widget_that_is_gone_is_not_told(deleted: bool) -> None:
 
 
 def ask(read: Any, wait: Any) -> list[Any]:
-    """Ask from another thread for what is read of an object of the main one; return the answer or the error."""
+    """Read an object of the main thread from another one; return the answer or the error."""
     thing, answers = QObject(), []
 
     def work() -> None:
