@@ -22,7 +22,7 @@ os.environ.setdefault("QGIS_PREFIX_PATH", "/usr")
 if find_spec("qgis") is None:  # not QGIS's Python: `make test-qgis` says so
     collect_ignore_glob = ["*"]
 else:
-    from qgis.core import QgsApplication, QgsProject
+    from qgis.core import QgsApplication, QgsCoordinateTransform, QgsProject
 
     # Before pytest names a module of test/qgis/processing after it.
     sys.path.append(os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"))
@@ -35,6 +35,9 @@ else:
         application.initQgis()
         yield application
         QgsProject.instance().clear()
+        # As QGIS does when it ends. Else the transforms it keeps are destroyed after PROJ's own data, and PROJ
+        # dies of that now and then, when all tests are over.
+        QgsCoordinateTransform.invalidateCache()
 
     @pytest.fixture(autouse=True)
     def no_stray_exception() -> Iterator[None]:
