@@ -35,8 +35,8 @@ else:
         application.initQgis()
         yield application
         QgsProject.instance().clear()
-        # As QGIS does when it ends. Else the transforms it keeps are destroyed after PROJ's own data, and PROJ
-        # dies of that now and then, when all tests are over.
+        # As QGIS does when it ends. Else the transforms it keeps are destroyed after PROJ's data, and PROJ
+        # dies of that now and then, when all tests are over: always with MALLOC_PERTURB_=165 set.
         QgsCoordinateTransform.invalidateCache()
 
     @pytest.fixture(autouse=True)
