@@ -192,6 +192,11 @@ class Run:
         """Say whether the answer is yes in any of the processes; all of them have to ask."""
         return bool(self._sum([answer])[0]) if self.accelerator.num_processes > 1 else answer
 
+    def end(self) -> None:
+        """Wait for the other processes and part from them: one that just exits may abort, and end them all."""
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
     def _forward(self, part: Batch) -> Any:
         # On a CPU the fused attention's backward pass is slower than plain matrix products at the small
         # model's size; at SAM's sizes torch chooses by itself.

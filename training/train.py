@@ -206,19 +206,18 @@ def main(arguments: list[str] | None = None) -> int:
         data = open_data(config)
         run = Run(config, data.images)
         run.resume()
-        if not options.export_only:
-            with StopRequest(options.budget_minutes) as stop:
-                if not fit(run, data, stop):
-                    return INTERRUPTED
-        if run.accelerator.is_main_process:
+        with StopRequest(options.budget_minutes) as stop:
+            finished = options.export_only or fit(run, data, stop)
+        if finished and run.accelerator.is_main_process:
             log.info("wrote %s", ", ".join(map(str, export(run))))
+        run.end()
     except RosSamError as error:
         log.error("%s", error)
         return 2
     except KeyboardInterrupt:
         log.error("stopped; the same command goes on from the last checkpoint")
         return INTERRUPTED
-    return 0
+    return 0 if finished else INTERRUPTED
 
 
 if __name__ == "__main__":
