@@ -193,7 +193,7 @@ class Run:
         return bool(self._sum([answer])[0]) if self.accelerator.num_processes > 1 else answer
 
     def end(self) -> None:
-        """Wait for the other processes and part from them: one that just exits may abort, and end them all."""
+        """Wait for the other processes and part from them; one that just exits may abort and end them all."""
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 
