@@ -162,7 +162,7 @@ class ImportVideo(QgsProcessingAlgorithm):
         """Load the frames into the project, on the main thread.
 
         QGIS calls this there; but in a model that runs in the background, in the model's thread, which must
-        not touch the project: the frames are loaded soon after.
+        not touch the project: the frames are loaded soon after, into the project that is open in QGIS alone.
         """
         if self._load and self._frames and context.project() is not None:
             if on_main_thread():
