@@ -142,7 +142,7 @@ class CropDataset(Dataset[Sample]):
             if mask.sum() >= 12:
                 break
         boxes = torch.full((PROMPTS, 4), float("nan"))
-        noise = self.config.box_noise * rng.choice([0.0, 0.25, 0.5, 1.0], p=[0.25, 0.15, 0.25, 0.35])
+        noise = self.config.box_noise * rng.choice([0.0, 0.25, 0.5, 1.0], p=[0.2, 0.1, 0.25, 0.45])
         boxes[0] = torch.from_numpy(jitter_box(mask_box(mask), noise, rng))
         points = torch.zeros(PROMPTS, 1, 2)
         labels = torch.full((PROMPTS, 1), -1)

@@ -195,6 +195,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[LogAboveBar()]
     )
+    # Attention's gradients are full of numbers near zero that processors multiply fifty times more slowly.
+    # Threads of a pool take this over from the one that starts it: it has to be said before the first step.
+    torch.set_flush_denormal(True)
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

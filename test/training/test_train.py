@@ -220,3 +220,35 @@ def test_a_batch_that_cannot_be_shared_is_named(tmp_path):
     run, data = one_run(tmp_path, ["accumulate=2"])
     parts = next(batches(run, data))
     assert [part.indices for part in parts] == [(0,), (1,)]
+
+
+def test_the_iou_of_masks_is_that_of_their_pixels():
+    rng = np.random.default_rng(3)
+    logits = torch.from_numpy(rng.normal(size=(5, 3, 16, 16))).float()
+    targets = torch.from_numpy(rng.random((5, 1, 16, 16))).float()
+    logits[0, 1], targets[0] = -1, 0
+    found = objective.mask_iou(logits, targets)
+    for n, k in np.ndindex(5, 3):
+        given, true = logits[n, k].numpy() > 0, targets[n, 0].numpy() > 0.5
+        expected = (given & true).sum() / max((given | true).sum(), 1)
+        assert found[n, k].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_mask_s_iou_is_taken_at_the_resolution_of_the_targets():
+    logits = torch.full((1, 1, 4, 4), -1.0)
+    logits[..., :2] = 1.0  # its edge is halfway between two pixel centres: column 8 of 16
+    targets = torch.zeros(1, 1, 16, 16)
+    targets[..., :6] = 1.0
+    assert objective.mask_iou(logits, targets).item() == pytest.approx(6 / 8)
+
+
+def test_training_takes_numbers_near_zero_for_zero(tmp_path):
+    """Products of them take a processor many times as long; they come up in attention's gradients."""
+    smallest = torch.full((4,), 1e-39)
+    try:
+        torch.set_flush_denormal(False)
+        assert (smallest * 1.5).count_nonzero() == 4
+        assert main(["--config", str(tmp_path / "no.toml")]) == 2
+        assert (smallest * 1.5).count_nonzero() == 0
+    finally:
+        torch.set_flush_denormal(False)
