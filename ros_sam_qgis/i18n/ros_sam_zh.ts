@@ -824,6 +824,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>模型文件不存在：{why}</translation>
     </message>
     <message>
+      <source>The frames are in {folder}. A model in the background cannot load them here.</source>
+      <translation>各帧已写入 {folder}。在后台运行的模型无法将它们加载到此项目。</translation>
+    </message>
+    <message>
       <source>The frames cannot be written over themselves; choose another folder.</source>
       <translation>各帧不能覆盖其自身；请选择其他文件夹。</translation>
     </message>

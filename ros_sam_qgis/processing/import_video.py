@@ -163,6 +163,7 @@ class ImportVideo(QgsProcessingAlgorithm):
 
         QGIS calls this there; but in a model that runs in the background, in the model's thread, which must
         not touch the project: the frames are loaded soon after, into the project that is open in QGIS alone.
+        Of frames for another project the feedback tells where they are.
         """
         if self._load and self._frames and context.project() is not None:
             if on_main_thread():
@@ -173,6 +174,12 @@ class ImportVideo(QgsProcessingAlgorithm):
             elif context.project() == QgsProject.instance():
                 frames, title = self._frames, self._title
                 call_on_main_thread(lambda: _load_later(frames, title))
+            else:
+                feedback.pushWarning(
+                    tr("The frames are in {folder}. A model in the background cannot load them here.").format(
+                        folder=os.path.dirname(self._frames[0].path)
+                    )
+                )
         return {}
 
     def _copy(

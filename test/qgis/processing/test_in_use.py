@@ -89,20 +89,26 @@ def features(path: Path) -> list[dict[str, Any]]:
     return [{**one.items(), "wkt": one.GetGeometryRef().ExportToWkt()} for one in dataset.GetLayer(0)]
 
 
-def run_model(model: QgsProcessingModelAlgorithm, parameters: dict[str, Any], background: bool) -> None:
-    """Run a model to its end, in the main thread or as the toolbox does."""
+def run_model(
+    model: QgsProcessingModelAlgorithm,
+    parameters: dict[str, Any],
+    background: bool,
+    project: QgsProject | None = None,
+) -> str:
+    """Run a model to its end, in the main thread or as the toolbox does; returns its log."""
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
-    context.setProject(QgsProject.instance())
+    context.setProject(project or QgsProject.instance())
     if not background:
         _, good = model.run(parameters, context, feedback)
         assert good, feedback.textLog()
-        return
+        return feedback.textLog()
     task = QgsProcessingAlgRunnerTask(model, parameters, context, feedback)
     ended: list[bool] = []
     task.executed.connect(lambda good, _: ended.append(good))
     QgsApplication.taskManager().addTask(task)
     wait_until(lambda: ended, 120, "the model's end")
     assert ended == [True], feedback.textLog()
+    return feedback.textLog()
 
 
 def test_every_algorithm_may_be_in_a_model(provider: Any) -> None:
@@ -147,14 +153,32 @@ def test_a_model_runs(
         assert point.distance(true_polygon(truth, "utm", index)) < 1.0, centre
 
 
+def importing_model(folder: Path) -> tuple[QgsProcessingModelAlgorithm, str]:
+    """Return a model that imports a video, and the name of the parameter that says where to."""
+    model = QgsProcessingModelAlgorithm("frames", "tests")
+    frames = Source.fromStaticValue(str(folder))
+    model.addChildAlgorithm(child("frames", "ros_sam:import_video", output="frames", FOLDER=frames))
+    (name,) = [one.name() for one in model.destinationParameterDefinitions()]
+    return model, name
+
+
+def test_frames_for_another_project_than_the_open_one_are_told_of(
+    provider: Any, scenes: Path, tmp_path: Path
+) -> None:
+    model, name = importing_model(scenes / "video")
+    other = QgsProject()
+    told = run_model(model, {name: str(tmp_path / "frames")}, background=True, project=other)
+    assert f"The frames are in {tmp_path / 'frames'}" in told
+    assert len(list((tmp_path / "frames").glob("*.tif"))) > 1
+    QgsApplication.processEvents()
+    assert not other.mapLayers() and not QgsProject.instance().mapLayers()
+
+
 def test_a_model_in_the_background_loads_frames_on_the_main_thread(
     provider: Any, scenes: Path, tmp_path: Path
 ) -> None:
     """QGIS prepares and ends the steps of such a model in its thread; the project is the main one's."""
-    model = QgsProcessingModelAlgorithm("frames", "tests")
-    frames = Source.fromStaticValue(str(scenes / "video"))
-    model.addChildAlgorithm(child("frames", "ros_sam:import_video", output="frames", FOLDER=frames))
-    (name,) = [one.name() for one in model.destinationParameterDefinitions()]
+    model, name = importing_model(scenes / "video")
     project = QgsProject.instance()
     threads: list[bool] = []
     main = QgsApplication.instance().thread()
