@@ -26,6 +26,7 @@ NEEDED = (
     "weights/ros-sam-tiny.safetensors",
     "weights/graphs/graphs.json",
     "weights/graphs/encoder.onnx",
+    "weights/graphs/mask.onnx",
     "weights/graphs/decoder.onnx",
     "weights/graphs/sketch.onnx",
 )

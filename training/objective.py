@@ -27,9 +27,8 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
         logits = F.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)
     predicted, truth = logits > 0, targets > 0.5
     # Sums of floats, exact up to 16 million pixels: a sum of booleans is one of 8-byte integers, and slower.
-    predicted, truth = predicted.flatten(2).float(), truth.flatten(2).float()
-    both = (predicted @ truth.mT)[..., 0]
-    either = predicted.sum(2) + truth.sum(2) - both
+    both = (predicted & truth).flatten(2).float().sum(2)
+    either = (predicted | truth).flatten(2).float().sum(2)
     return both / either.clamp(min=1)
 
 
@@ -92,7 +91,6 @@ class Objective(nn.Module):
         if not len(targets):  # crops without an object teach nothing, but the step goes on
             return {"loss": embedding.final.float().sum()[None] * 0, "iou": targets.new_zeros(1)}
         points, labels, masks = batch.points, batch.labels, None
-        side = 4 * self.model.config.embedding_px
         loss = targets.new_zeros(len(targets))
         iou = loss
         for index in range(rounds):
@@ -103,9 +101,7 @@ class Objective(nn.Module):
             if index == 0:
                 iou = mask_iou(shown, targets)[:, 0]
             if index + 1 < rounds:
-                masks = F.interpolate(
-                    shown, (side, side), mode="bilinear", align_corners=False, antialias=True
-                )
+                masks = self.model.mask_prompt(shown)
                 new_points, new_labels = _correct(masks.cpu(), targets.cpu())
                 points = torch.cat([points, new_points.to(points)], 1)
                 labels = torch.cat([labels, new_labels.to(labels)], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +52,19 @@ class ArrayPrompts:
         points: float32 `[N, P, 2]` x, y.
         labels: int64 `[N, P]`: 1 object, 0 background.
         boxes: float32 `[N, 4]`.
+        masks: float32 `[N, m, m]`, the logits that `Backend.decode` gave for fewer of the same points.
     """
 
     points: Floats | None = None
     labels: NDArray[np.int64] | None = None
     boxes: Floats | None = None
+    masks: Floats | None = None
+
+    def begin(self, count: int) -> ArrayPrompts:
+        """Return the same prompts with their first `count` points alone."""
+        if self.points is None or self.labels is None or not count:
+            return replace(self, points=None, labels=None)
+        return replace(self, points=self.points[:, :count], labels=self.labels[:, :count])
 
 
 class Backend(ABC):

@@ -1,4 +1,4 @@
-"""Export a model to ONNX: three graphs that hold no weights of their own, beside one file of weights.
+"""Export a model to ONNX: four graphs that hold no weights of their own, beside one file of weights.
 
 The weights are the external data of the graphs (the `external_data` of an ONNX initializer: file, offset,
 length), and the file is a checkpoint of ours. So any ONNX runtime opens the folder, PyTorch reads the same
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ros_sam_core.errors import ExportFailed, LibraryMissing
 from ros_sam_core.model.checkpoints import save_checkpoint
 from ros_sam_core.model.graphs import GRAPHS, MANIFEST, WEIGHTS, manifest_of
-from ros_sam_core.model.ros_sam import RosSam
+from ros_sam_core.model.ros_sam import PromptBatch, RosSam
 
 if TYPE_CHECKING:
     import onnx
@@ -45,6 +45,18 @@ class _Encoder(nn.Module):
         return embedding.final, *embedding.early
 
 
+class _Mask(nn.Module):
+    """Logits of an earlier answer to the dense embedding of a prompt."""
+
+    def __init__(self, model: RosSam) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, logits: Tensor) -> Tensor:
+        dense: Tensor = self.model.prompt_encoder._embed_masks(self.model.mask_prompt(logits))
+        return dense
+
+
 class _Decoder(nn.Module):
     """N prompts on as many embeddings, with every head."""
 
@@ -52,8 +64,10 @@ class _Decoder(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, final: Tensor, early0: Tensor, early1: Tensor, xy: Tensor, labels: Tensor) -> Any:
-        sparse, dense, pe = _prompts(self.model, xy, labels)
+    def forward(
+        self, final: Tensor, early0: Tensor, early1: Tensor, xy: Tensor, labels: Tensor, dense: Tensor
+    ) -> Any:
+        sparse, pe = _prompts(self.model, xy, labels)
         output = self.model.mask_decoder.decode(final, (early0, early1), pe, sparse, dense)
         return output.hq, output.sam, output.iou
 
@@ -66,16 +80,16 @@ class _Sketch(nn.Module):
         self.model = model
 
     def forward(self, final: Tensor, xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        sparse, dense, pe = _prompts(self.model, xy, labels)
+        sparse, pe = _prompts(self.model, xy, labels)
+        dense = self.model.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
         shared = final.expand(xy.shape[0], -1, -1, -1)
         output = self.model.mask_decoder.sketch(shared, pe, sparse, dense)
         return output.sam, output.iou
 
 
-def _prompts(model: RosSam, xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _prompts(model: RosSam, xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     encoder = model.prompt_encoder
-    dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
-    return encoder._embed_tokens(xy, labels), dense, encoder.get_dense_pe()
+    return encoder._embed_tokens(xy, labels), encoder.get_dense_pe()
 
 
 @dataclass(frozen=True)
@@ -173,6 +187,9 @@ def _graphs(model: RosSam) -> dict[str, _Graph]:
     images = torch.zeros(2, 3, side, side)
     embedding = model.encode(images)
     early = {f"early{i}": part for i, part in enumerate(embedding.early)}
+    prompts = PromptBatch(boxes=torch.zeros(2, 4))
+    logits = model.decode(embedding, prompts).best("hq")[0]
+    dense = model.prompt_encoder.embed(prompts)[1].contiguous()
     xy, labels = torch.full((2, 3, 2), side / 3), torch.ones(2, 3, dtype=torch.int64)
     tokens = {"xy": {0: "prompts", 1: "tokens"}, "labels": {0: "prompts", 1: "tokens"}}
 
@@ -183,11 +200,12 @@ def _graphs(model: RosSam) -> dict[str, _Graph]:
         "encoder": _Graph(
             _Encoder(model), {"images": images}, ("final", *early), by("images", "images", "final", *early)
         ),
+        "mask": _Graph(_Mask(model), {"logits": logits}, ("dense",), by("prompts", "logits", "dense")),
         "decoder": _Graph(
             _Decoder(model),
-            {"final": embedding.final, **early, "xy": xy, "labels": labels},
+            {"final": embedding.final, **early, "xy": xy, "labels": labels, "dense": dense},
             ("hq", "sam", "iou"),
-            {**by("prompts", "final", *early, "hq", "sam", "iou"), **tokens},
+            {**by("prompts", "final", *early, "dense", "hq", "sam", "iou"), **tokens},
         ),
         "sketch": _Graph(
             _Sketch(model),

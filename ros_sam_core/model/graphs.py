@@ -20,7 +20,7 @@ from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.config import ModelConfig
 from ros_sam_core.model.zoo import BUNDLED_FOLDER
 
-GRAPHS = ("encoder", "decoder", "sketch")
+GRAPHS = ("encoder", "mask", "decoder", "sketch")
 MANIFEST = "graphs.json"
 WEIGHTS = "weights.safetensors"
 CONFIG_KEY = "ros_sam_config"

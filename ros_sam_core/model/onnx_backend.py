@@ -45,7 +45,11 @@ class OnnxBackend(Backend):
         self.config = files.config
         self._check: Callable[[], None] = lambda: None
         self._running: onnxruntime.RunOptions | None = None
-        self._sessions = _open(files, threads)
+        weights = {name: part.astype(np.float32) for name, part in load_file(files.weights).items()}
+        self._sessions = _open(files, weights, threads)
+        side = files.config.embedding_px
+        no_mask = weights["prompt_encoder.no_mask_embed.weight"].reshape(1, -1, 1, 1)
+        self._no_mask = np.broadcast_to(no_mask, (1, no_mask.size, side, side))
 
     def encode(self, images: Floats) -> ArrayEmbedding:
         """Encode images one by one, which is as fast as together here; see `Backend.encode`."""
@@ -62,7 +66,12 @@ class OnnxBackend(Backend):
         xy, labels = tokens(prompts)
         early = {f"early{i}": part.astype(np.float32) for i, part in enumerate(embedding.early)}
         final = embedding.final.astype(np.float32)
-        hq, sam, iou = self._run("decoder", {"final": final, **early, "xy": xy, "labels": labels})
+        if prompts.masks is None:
+            dense = np.repeat(self._no_mask, len(xy), axis=0)
+        else:
+            (dense,) = self._run("mask", {"logits": prompts.masks[:, None]})
+        feeds: dict[str, NDArray[Any]] = {"final": final, **early, "xy": xy, "labels": labels, "dense": dense}
+        hq, sam, iou = self._run("decoder", feeds)
         kept = slice(1, None) if multimask else slice(0, 1)
         sam, iou = sam[:, kept], iou[:, kept]
         best = iou.argmax(axis=1)
@@ -121,8 +130,9 @@ def tokens(prompts: ArrayPrompts) -> tuple[Floats, NDArray[np.int64]]:
     return np.concatenate(xy, 1).astype(np.float32), np.concatenate(labels, 1)
 
 
-def _open(files: GraphFiles, threads: int) -> dict[str, onnxruntime.InferenceSession]:
-    weights = {name: part.astype(np.float32) for name, part in load_file(files.weights).items()}
+def _open(
+    files: GraphFiles, weights: dict[str, Floats], threads: int
+) -> dict[str, onnxruntime.InferenceSession]:
     sessions = {}
     for graph in GRAPHS:
         names = files.names[graph]

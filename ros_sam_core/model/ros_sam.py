@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ros_sam_core.errors import ModelInputInvalid
 from ros_sam_core.model.config import Head, ModelConfig
@@ -184,6 +185,10 @@ class RosSam(nn.Module):
         """
         self.image_encoder.to(dtype)
         return self
+
+    def mask_prompt(self, logits: Tensor) -> Tensor:
+        """Turn the logits of an earlier answer, `[N, 1, m, m]`, into what `PromptBatch.masks` takes."""
+        return F.avg_pool2d(logits, logits.shape[-1] // (4 * self.config.embedding_px))
 
     def decode_all(self, embedding: Embedding, prompts: PromptBatch) -> DecoderOutput:
         """Decode every head and every mask token; what training sees."""

@@ -68,7 +68,9 @@ class TorchBackend(Backend):
     def _batch(self, prompts: ArrayPrompts) -> PromptBatch:
         given = (prompts.points, prompts.labels, prompts.boxes)
         points, labels, boxes = (None if part is None else self._tensor(part) for part in given)
-        return PromptBatch(points=points, labels=labels, boxes=boxes)
+        earlier = prompts.masks
+        masks = None if earlier is None else self.model.mask_prompt(self._tensor(earlier)[:, None])
+        return PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks)
 
 
 def _half(part: Tensor) -> NDArray[np.float16]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -90,6 +90,11 @@ def keep_prompted(look: Look, prompt: PixelPrompt) -> Look:
     return Look(look.crop, logits, look.iou)
 
 
+def first_points(prompt: PixelPrompt) -> int:
+    """Return how many of its points a prompt begins with: none beside a box, else up to a positive one."""
+    return 0 if prompt.box is not None else prompt.labels.index(1) + 1
+
+
 class Predictor:
     """A model that looks at crops of frames.
 
@@ -144,15 +149,15 @@ class Predictor:
         embeddings = self.embed(frame, [crop for crop, _ in requests])
         looks: list[Look | None] = [None] * len(requests)
 
-        def kind(index: int) -> tuple[int, bool]:
+        def kind(index: int) -> tuple[int, bool, int]:
             prompt = requests[index][1]
-            return len(prompt.points), prompt.box is not None
+            return len(prompt.points), prompt.box is not None, first_points(prompt)
 
-        for (points, boxed), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
+        for (_, _, first), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
             indices = list(group)
             for start in range(0, len(indices), ENCODE_BATCH):
                 some = indices[start : start + ENCODE_BATCH]
-                logits, iou = self._decode([requests[i] for i in some], embeddings, points > 0, boxed)
+                logits, iou = self._decode([requests[i] for i in some], embeddings, first)
                 for i, mask, score in zip(some, logits, iou, strict=True):
                     looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
         return [look for look in looks if look is not None]
@@ -181,33 +186,42 @@ class Predictor:
         return np.concatenate([logits for logits, _ in parts]), np.concatenate([iou for _, iou in parts])
 
     def _decode(
-        self,
-        requests: Sequence[tuple[Crop, PixelPrompt]],
-        embeddings: dict[Crop, ArrayEmbedding],
-        pointed: bool,
-        boxed: bool,
+        self, requests: Sequence[tuple[Crop, PixelPrompt]], embeddings: dict[Crop, ArrayEmbedding], first: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Decode prompts with equally many points; returns logits `[N, m, m]` and predicted IoU `[N]`."""
+        """Decode prompts of one kind: the first points, then each further one with the mask before it.
+
+        That is how the model was trained (as SAM was): a further click corrects the mask that the ones before
+        it gave. The answer depends on the prompt alone, its points in their order.
+
+        Args:
+            requests: Prompts with equally many points, all with a box or all without.
+            embeddings: Of their crops.
+            first: Points to begin with.
+
+        Returns:
+            Logits `[N, m, m]` and predicted IoU `[N]`.
+        """
 
         def moved(values: list[tuple[Crop, Sequence[float]]]) -> NDArray[np.float32]:
             array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
             return array.astype(np.float32)
 
-        points = labels = boxes = None
-        if pointed:
+        count, boxed = len(requests[0][1].points), requests[0][1].box is not None
+        prompts = ArrayPrompts()
+        if boxed:
+            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box])
+            prompts = replace(prompts, boxes=boxes.reshape(-1, 4))
+        if count:
             points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
             labels = np.array([prompt.labels for _, prompt in requests], np.int64)
-        if boxed:
-            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box]).reshape(-1, 4)
+            prompts = replace(prompts, points=points, labels=labels)
+        embedding = ArrayEmbedding.stack([embeddings[crop] for crop, _ in requests])
         # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
-        ambiguous = (
-            self.model.config.head != "hq" and not boxed and points is not None and points.shape[1] == 1
-        )
-        return self.model.decode(
-            ArrayEmbedding.stack([embeddings[crop] for crop, _ in requests]),
-            ArrayPrompts(points, labels, boxes),
-            multimask=ambiguous,
-        )
+        ambiguous = self.model.config.head != "hq" and not boxed and first == 1
+        answer = self.model.decode(embedding, prompts.begin(first), multimask=ambiguous)
+        for given in range(first + 1, count + 1):
+            answer = self.model.decode(embedding, replace(prompts.begin(given), masks=answer[0]))
+        return answer
 
     def image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:
         """Read a crop as `[3, S, S]`; bicubic where it is smaller than the model's input."""

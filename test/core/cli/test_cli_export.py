@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cli_files import Run, map_box
 
-NAMES = ["decoder.onnx", "encoder.onnx", "graphs.json", "sketch.onnx"]
+NAMES = ["decoder.onnx", "encoder.onnx", "graphs.json", "mask.onnx", "sketch.onnx"]
 
 
 def test_an_export_outlines_what_its_model_outlines(

@@ -1,4 +1,4 @@
-"""Sketches: many points on one crop, by the cheap part of the decoder."""
+"""Sketches, many points on one crop by the cheap part of the decoder; and clicks that correct a mask."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import torch
 
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.prompts import PixelPrompt
 from ros_sam_core.model.checkpoints import load_checkpoint
 from ros_sam_core.model.ros_sam import Embedding, PromptBatch
 from ros_sam_core.model.zoo import resolve
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.crop import Crop
-from ros_sam_core.predict.predictor import SKETCH_BATCH
+from ros_sam_core.predict.predictor import SKETCH_BATCH, Look, keep_prompted
 from ros_sam_core.predict.segmenter import Segmenter
 from ros_sam_core.synthetic import make_scene
 
@@ -42,3 +43,39 @@ def test_a_sketch_is_sams_head_on_one_encode(segmenter: Segmenter) -> None:
         whole = model.decode_all(Embedding(final, tuple(early)), one)
     np.testing.assert_allclose(logits[-1], whole.sam[0].numpy(), atol=1e-3)
     np.testing.assert_allclose(iou[-1], whole.iou[0].clamp(0, 1).numpy(), atol=1e-4)
+
+
+def test_a_further_click_corrects_the_mask_of_those_before_it(segmenter: Segmenter) -> None:
+    scene = make_scene(3, shape=(160, 160), kind="airport", object_px=(20, 60))
+    frame, crop = ArrayFrame(scene.rgb, Grid((160, 160))), Crop(8, 16, 120)
+    box = scene.instances[0].box
+    on, off, far = (60.0, 70.0), (75.0, 60.0), (20.0, 30.0)
+    steps = {
+        PixelPrompt("click", (on,), (1,)): [1],
+        PixelPrompt("box", box=box): [0],
+        PixelPrompt("two", (on, off), (1, 0)): [1, 2],
+        PixelPrompt("box and two", (on, off), (1, 0), box): [0, 1, 2],
+        PixelPrompt("begins beside it", (far, on, off), (0, 1, 0)): [2, 3],
+    }
+    predictor = segmenter.predictor
+    looks = predictor.look(frame, [(crop, prompt) for prompt in steps])
+    embedding = predictor.embed(frame, [crop])[crop]
+    final, *early = (torch.from_numpy(e).float() for e in (embedding.final, *embedding.early))
+    model = load_checkpoint(resolve("ros-sam-tiny")).model
+    for look, (prompt, counts) in zip(looks, steps.items(), strict=True):
+        masks = None
+        for count in counts:
+            points = labels = boxes = None
+            if count:
+                points = torch.from_numpy(crop.to_model(prompt.points[:count], 192)).float()[None]
+                labels = torch.tensor([prompt.labels[:count]])
+            if prompt.box:
+                corners = crop.to_model(np.reshape(prompt.box, (2, 2)), 192)
+                boxes = torch.from_numpy(corners).float().reshape(1, 4)
+            asked = PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks)
+            with torch.inference_mode():
+                logits, iou = model.decode(Embedding(final, tuple(early)), asked).best(model.config.head)
+            masks = model.mask_prompt(logits)
+        expected = keep_prompted(Look(crop, logits[0, 0].numpy(), float(iou)), prompt)
+        np.testing.assert_allclose(look.logits, expected.logits, atol=0.01, err_msg=prompt.id)
+        assert look.iou == pytest.approx(expected.iou, abs=1e-3)
