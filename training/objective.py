@@ -87,9 +87,11 @@ class Objective(nn.Module):
         """
         targets = (batch.targets.float() / 255)[:, None]
         noise = SampleNoise(batch.counts, batch.indices, self.seed, targets.device)
-        embedding = self.model.encode(batch.images)
         if not len(targets):  # crops without an object teach nothing, but the step goes on
-            return {"loss": embedding.final.float().sum()[None] * 0, "iou": targets.new_zeros(1)}
+            learning = [p for p in self.model.parameters() if p.requires_grad]
+            nothing = torch.stack([p.float().sum() for p in learning]).sum()[None] * 0
+            return {"loss": nothing, "iou": targets.new_zeros(1)}
+        embedding = self.model.encode(batch.images)
         points, labels, masks = batch.points, batch.labels, None
         loss = targets.new_zeros(len(targets))
         iou = loss
@@ -160,9 +162,14 @@ def _part(prompts: PromptBatch, start: int, stop: int) -> PromptBatch:
 
 
 def _correct(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Find a correcting click for every mask, at the logits' resolution; points in the targets' pixels."""
+    """Find a correcting click for every mask, at the logits' resolution; points in the targets' pixels.
+
+    What is thinner than a pixel of the logits is not seen there: the targets say which kind a click is.
+    """
     scale = targets.shape[-1] / logits.shape[-1]
     small = F.interpolate(targets, logits.shape[-2:], mode="area")[:, 0] > 0.5
     clicks = [correcting_click(p, t) for p, t in zip((logits[:, 0] > 0).numpy(), small.numpy(), strict=True)]
     points = torch.from_numpy(np.stack([xy for xy, _ in clicks])).float() * scale
-    return points[:, None], torch.tensor([[label] for _, label in clicks])
+    x, y = points.long().T
+    labels = (targets[torch.arange(len(targets)), 0, y, x] > 0.5).long()
+    return points[:, None], labels[:, None]

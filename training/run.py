@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, gather_object
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, gather_object
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ros_sam_core.errors import ConfigInvalid, LossNotFinite
@@ -27,6 +28,25 @@ from training.tuning import build_model, choose_trainable, trainable
 log = logging.getLogger(__name__)
 SKIPPED_IN_A_ROW = 10
 """Steps with a loss that is not finite after which a run stops even if it may skip them."""
+
+
+PATIENCE = timedelta(hours=6)
+"""How long processes wait for the first one, which alone looks at the images set aside."""
+
+
+def micro_batch(config: TrainConfig, processes: int) -> int:
+    """Return the images that a process takes at once.
+
+    Raises:
+        ConfigInvalid: The batch cannot be shared by the processes.
+    """
+    shares = processes * config.accumulate
+    if config.batch % shares:
+        raise ConfigInvalid(
+            f"batch is {config.batch}; it must be a multiple of processes x accumulate, "
+            f"{processes} x {config.accumulate}; give --set batch={shares}, or another multiple"
+        )
+    return config.batch // shares
 
 
 @dataclass(frozen=True)
@@ -66,16 +86,13 @@ class Run:
         self.config = config
         self.folder = Path(config.output)
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        patience = InitProcessGroupKwargs(timeout=PATIENCE)
         self.accelerator = Accelerator(
-            mixed_precision=config.precision, cpu=not torch.cuda.is_available(), kwargs_handlers=[unused]
+            mixed_precision=config.precision,
+            cpu=not torch.cuda.is_available(),
+            kwargs_handlers=[unused, patience],
         )
-        shares = self.accelerator.num_processes * config.accumulate
-        if config.batch % shares:
-            raise ConfigInvalid(
-                f"batch is {config.batch}; it must be a multiple of processes x accumulate, "
-                f"{self.accelerator.num_processes} x {config.accumulate}"
-            )
-        self.micro_batch = config.batch // shares
+        self.micro_batch = micro_batch(config, self.accelerator.num_processes)
         self.epoch_steps = max(1, epoch_images // config.batch)
         self.steps = math.ceil(config.epochs * self.epoch_steps) if config.epochs else config.steps
         if self.accelerator.is_main_process:

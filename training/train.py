@@ -25,7 +25,7 @@ from training.configfile import load_config
 from training.datasets import Batch, collate
 from training.export import export
 from training.optimise import learning_rates
-from training.run import Run
+from training.run import Run, micro_batch
 from training.sources import TrainingData, open_data
 from training.validate import View, fixed_views, overlay_sheet, validate
 
@@ -158,7 +158,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output", help="folder of checkpoints and logs, in place of the configuration's")
     parser.add_argument("--base", help="weights to start from: a model's name, or a checkpoint")
-    parser.add_argument("--steps", type=int, help="optimiser steps in all")
+    parser.add_argument("--steps", type=int, help="optimiser steps in all; in place of epochs too")
     parser.add_argument(
         "--set",
         action="append",
@@ -202,8 +202,14 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         config = load_config(
-            options.config, options.set, output=options.output, base=options.base, steps=options.steps
+            options.config,
+            options.set,
+            output=options.output,
+            base=options.base,
+            steps=options.steps,
+            epochs=None if options.steps is None else 0.0,
         )
+        micro_batch(config, options.processes)  # before the data are opened, which may take long
         if options.processes > 1 and "LOCAL_RANK" not in os.environ:
             return in_processes(options.processes, sys.argv[1:] if arguments is None else arguments)
         data = open_data(config)

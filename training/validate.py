@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -36,6 +37,11 @@ class View:
     target: Tensor
     class_name: str
 
+    @property
+    def shows_object(self) -> bool:
+        """Whether the object fills a few pixels of the input."""
+        return int((self.target > 0.5).sum()) >= _LEAST_PX
+
 
 def view_of(scene: Scene, obj: SceneObject, policy: CropPolicy, size: int) -> View:
     """Cut the crop of an object's box as the crop policy says, at the model's input size."""
@@ -52,7 +58,7 @@ def views(scenes: Sequence[Scene], policy: CropPolicy, size: int) -> Iterator[Vi
     for scene in scenes:
         for obj in scene.objects:
             view = view_of(scene, obj, policy, size)
-            if int((view.target > 0.5).sum()) >= _LEAST_PX:
+            if view.shows_object:
                 yield view
 
 
@@ -88,11 +94,14 @@ def validate(model: RosSam, scenes: Sequence[Scene], batch: int = 16) -> dict[st
     training = model.training
     model.eval()
     for suffix, policy in policies.items():
-        shown = list(views(scenes, policy, model.config.input_px))
-        if not shown:
+        shown = views(scenes, policy, model.config.input_px)
+        found, moves = [], []
+        while some := list(islice(shown, batch)):  # all at once would not fit into memory
+            found.append(predict(model, some)[1])
+            moves += [view.class_name in MOVERS for view in some]
+        if not found:
             continue
-        iou = torch.cat([predict(model, shown[i : i + batch])[1] for i in range(0, len(shown), batch)])
-        movers = torch.tensor([view.class_name in MOVERS for view in shown])
+        iou, movers = torch.cat(found), torch.tensor(moves)
         for column, kind in enumerate(("box", "click")):
             figures[f"{kind}{suffix}"] = round(float(iou[:, column].mean()), 4)
             if movers.any():
@@ -103,15 +112,17 @@ def validate(model: RosSam, scenes: Sequence[Scene], batch: int = 16) -> dict[st
 
 def fixed_views(scenes: Sequence[Scene], policy: CropPolicy, size: int) -> list[View]:
     """Choose the objects of which overlays are drawn, always the same, of as many classes as can be."""
-    by_class: dict[str, list[View]] = {}
-    for view in views(scenes, policy, size):
-        by_class.setdefault(view.class_name, []).append(view)
+    by_class: dict[str, list[tuple[Scene, SceneObject]]] = {}
+    for scene in scenes:
+        for obj in scene.objects:
+            by_class.setdefault(obj.class_name, []).append((scene, obj))
     chosen: list[View] = []
     while len(chosen) < SHOWN and any(by_class.values()):
         for name in sorted(by_class):
             if by_class[name] and len(chosen) < SHOWN:
                 group = by_class[name]
-                chosen.append(group.pop(len(group) // 2))
+                view = view_of(*group.pop(len(group) // 2), policy, size)
+                chosen += [view] if view.shows_object else []
     return chosen
 
 

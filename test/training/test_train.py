@@ -1,6 +1,7 @@
 """Training: short real runs from the configurations that users run, what they leave, and bad input."""
 
 import json
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from labelled import write_labels
 from PIL import Image
-from training_runs import CONFIGS, write_config
+from training_runs import CONFIGS, scene_cache, write_config
 
 from ros_sam_core.errors import ConfigInvalid, LossNotFinite
 from ros_sam_core.model.checkpoints import load_checkpoint, save_checkpoint
@@ -20,10 +21,14 @@ from training.configfile import load_config
 from training.datasets import Batch, collate
 from training.objective import Objective, SampleNoise
 from training.optimise import learning_rates, make_optimizers, parameter_groups
+from training.procedural import procedural_scenes
 from training.run import Run
 from training.sources import open_data
 from training.train import batches, fit, main
 from training.tuning import build_model, choose_trainable, is_hq, trainable
+from training.validate import SHOWN, fixed_views, validate, view_of
+
+PROMPT_FIELDS = ("targets", "boxes", "points", "labels")
 
 
 def one_run(tmp_path, changes=(), **options):
@@ -119,8 +124,7 @@ def test_images_may_have_any_number_of_prompts_or_none(tmp_path):
     samples = [data.samples[i] for i in range(3)]
 
     def cut(sample, count):
-        names = ("targets", "boxes", "points", "labels")
-        return replace(sample, **{name: getattr(sample, name)[:count] for name in names})
+        return replace(sample, **{name: getattr(sample, name)[:count] for name in PROMPT_FIELDS})
 
     mixed = collate([cut(samples[0], 0), cut(samples[1], 1), samples[2]])
     with torch.no_grad():
@@ -128,6 +132,16 @@ def test_images_may_have_any_number_of_prompts_or_none(tmp_path):
         some = run.objective(mixed, 1)["loss"]
     torch.testing.assert_close(some[1:], whole[4:], atol=1e-4, rtol=1e-4)
     figures = run.train_step([collate([cut(samples[0], 0), cut(samples[1], 0)])])
+    assert figures.prompts == 0 and not figures.skipped and run.step == 1
+
+
+def test_a_part_without_an_object_is_passed_over_by_a_frozen_encoder_too(tmp_path):
+    base = tmp_path / "base.safetensors"
+    save_checkpoint(RosSam(load_config(write_config(tmp_path)).model), base)
+    changes = [f"base='{base}'", "tune.encoder='frozen'", "tune.last_block=false"]
+    run, data = one_run(tmp_path, changes)
+    empty = replace(data.samples[0], **{name: getattr(data.samples[0], name)[:0] for name in PROMPT_FIELDS})
+    figures = run.train_step([collate([empty])])
     assert figures.prompts == 0 and not figures.skipped and run.step == 1
 
 
@@ -244,11 +258,54 @@ def test_a_mask_s_iou_is_taken_at_the_resolution_of_the_targets():
 
 def test_training_takes_numbers_near_zero_for_zero(tmp_path):
     """Products of them take a processor many times as long; they come up in attention's gradients."""
-    smallest = torch.full((4,), 1e-39)
     try:
         torch.set_flush_denormal(False)
+        smallest = torch.full((4,), 1e-39)
         assert (smallest * 1.5).count_nonzero() == 4
         assert main(["--config", str(tmp_path / "no.toml")]) == 2
         assert (smallest * 1.5).count_nonzero() == 0
     finally:
         torch.set_flush_denormal(False)
+
+
+def test_a_correcting_click_is_of_the_kind_that_its_place_is():
+    """A bar of one pixel is lost at the logits' resolution, where all that was drawn of it looks too much."""
+    targets = torch.zeros(2, 1, 64, 64)
+    targets[0, ..., 8:56, 18] = targets[1, ..., 8:56, 18] = 1.0
+    logits = torch.full((2, 1, 16, 16), -1.0)
+    logits[0, ..., 2:14, 4] = 1.0  # the bar; of the second object nothing is seen
+    points, labels = objective._correct(logits, targets)
+    for n, (x, y) in enumerate(points[:, 0].long().tolist()):
+        assert labels[n, 0] == targets[n, 0, y, x]
+
+
+def test_looking_at_images_set_aside_holds_few_of_them_at_once(tmp_path, monkeypatch):
+    live, most = weakref.WeakSet(), []
+
+    def seen(*arguments):
+        view = view_of(*arguments)
+        live.add(view)
+        most.append(len(live))
+        return view
+
+    monkeypatch.setattr("training.validate.view_of", seen)
+    scenes = procedural_scenes(2, 0, scene_cache())
+    model = RosSam(one_run(tmp_path)[0].config.model)
+    assert sum(len(scene.objects) for scene in scenes) > 20
+    assert validate(model, scenes, batch=4)["box"] >= 0
+    assert len(fixed_views(scenes, model.config.crop, model.config.input_px)) == SHOWN
+    assert max(most) <= 4 + SHOWN
+
+
+def test_steps_given_on_the_command_line_replace_epochs(tmp_path):
+    assert main(["--config", str(write_config(tmp_path, top="epochs = 3")), "--steps", "2"]) == 0
+    told = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(told[-1])["step"] == 2
+
+
+def test_a_batch_that_cannot_be_shared_is_named_before_the_data_are_opened(tmp_path, caplog):
+    config = write_config(tmp_path)
+    (tmp_path / "damaged.json").write_text("{")
+    changes = ["--set", f"data.coco=['{tmp_path / 'damaged.json'}']", "--processes", "3"]
+    assert main(["--config", str(config), *changes]) == 2
+    assert "batch is 2" in caplog.text and "--set batch=3" in caplog.text
