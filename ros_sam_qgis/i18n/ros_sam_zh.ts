@@ -848,10 +848,6 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>区域图层没有多边形。</translation>
     </message>
     <message>
-      <source>The layer takes single polygons only.</source>
-      <translation>该图层只接受单部件多边形。</translation>
-    </message>
-    <message>
       <source>The layer {name} is gone.</source>
       <translation>图层 {name} 已不存在。</translation>
     </message>
@@ -1098,6 +1094,14 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{layer} is no raster layer.</source>
       <translation>{layer} 不是栅格图层。</translation>
+    </message>
+    <message>
+      <source>{layer} takes single polygons and this has {count} parts; choose another output.</source>
+      <translation>{layer} 只接受单部件多边形，而此对象有 {count} 个部件；请选择其他输出图层。</translation>
+    </message>
+    <message>
+      <source>{layer} takes single polygons and this has {count} parts; correct it again.</source>
+      <translation>{layer} 只接受单部件多边形，而此对象有 {count} 个部件；请再次修正。</translation>
     </message>
     <message>
       <source>{name}: {licence}. It is fetched from {address} and checked: {hash}</source>

@@ -89,6 +89,8 @@ class Keeper(QObject):
 
     def keep(self, kept: KeptObject) -> None:
         """Write an object; if that cannot be done it waits, and is written with the next one."""
+        if kept.corrects is not None:  # an earlier correction that waits would be written over this one
+            self.waiting = [one for one in self.waiting if one.corrects != kept.corrects]
         self.waiting.append(kept)
         self.retry()
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from osgeo import ogr
-from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle
-from waiting import wait_until
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
+from waiting import Heard, wait_until
 
 from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.store import output
 from ros_sam_qgis.store.keeper import Keeper
-from ros_sam_qgis.store.output import FILE, PLACED
+from ros_sam_qgis.store.output import FILE, PLACED, Key
+from ros_sam_qgis.store.target import Place
 
 UTM = QgsCoordinateReferenceSystem("EPSG:25833")
 NOWHERE = QgsCoordinateReferenceSystem()
@@ -112,3 +114,24 @@ def test_what_cannot_be_written_at_last_goes_to_another_file(keeper: Keeper, fol
     rescue = folder / "rescued.gpkg"
     assert keeper.rescue(str(rescue)) == 1
     assert ids(rescue) == ["second"] and not keeper.waiting
+
+
+def test_a_correction_that_does_not_fit_gives_way_to_the_next(
+    keeper: Keeper, folder: Path, project: QgsProject
+) -> None:
+    mine = QgsVectorLayer(
+        "Polygon?crs=EPSG:25833&field=prompt_id:string(9)&field=score:double", "m", "memory"
+    )
+    project.addMapLayer(mine)
+    keeper.write_to(mine)
+    keeper.keep(kept("a"))
+    (written,) = mine.getFeatures()
+    place = Key.of(mine), Place(written.id(), "a")
+    other = QgsGeometry.fromRect(QgsRectangle(400010.0, 5800000.0, 400015.0, 5800002.5))
+    told = Heard(keeper.failed)
+    both = QgsGeometry.collectGeometry([kept("a").geometry, other])
+    keeper.keep(replace(kept("a"), geometry=both, corrects=place))
+    assert "correct it again" in told.calls[0][0] and len(keeper.waiting) == 1
+    keeper.keep(replace(kept("a"), geometry=other, corrects=place))
+    (written,) = mine.getFeatures()
+    assert written.geometry().equals(other) and not keeper.waiting and len(told) == 1
