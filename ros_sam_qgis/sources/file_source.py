@@ -54,6 +54,11 @@ class FileSource(Source):
         return self.path
 
     @property
+    def pixel_size(self) -> float:
+        """Side of a pixel, in units of the CRS."""
+        return self.facts.grid.pixel_size
+
+    @property
     def bands(self) -> tuple[int, ...]:
         """The bands that are sent."""
         return self.look.bands or ((1, 2, 3) if self.facts.bands >= 3 else (1,))

@@ -70,6 +70,11 @@ class RenderedSource(Source):
         return self._address
 
     @property
+    def pixel_size(self) -> float:
+        """Side of a pixel, in units of the CRS."""
+        return self.grid.pixel_size
+
+    @property
     def prompts_crs(self) -> str:
         """The CRS of the canvas when the picture was taken."""
         return self.crs.authid() or wkt_of(self.crs)

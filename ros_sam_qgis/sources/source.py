@@ -87,6 +87,11 @@ class Source:
         raise NotImplementedError
 
     @property
+    def pixel_size(self) -> float:
+        """Side of a pixel, in units of the CRS."""
+        raise NotImplementedError
+
+    @property
     def prompts_crs(self) -> str:
         """CRS of prompts, where it is not the layer's and must be remembered with them."""
         return ""

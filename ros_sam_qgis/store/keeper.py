@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsProject, QgsVectorLayer
@@ -45,6 +45,28 @@ class CorrectStep(Step):
     def redo(self) -> None:
         """Write the correction again."""
         self.undo()
+
+
+def rescue(objects: Sequence[KeptObject], path: str, prefix: str = "") -> tuple[list[KeptObject], str]:
+    """Write objects, as new ones, to a GeoPackage of last resort.
+
+    Args:
+        objects: that must go somewhere.
+        path: of the file, which need not be there.
+        prefix: of the names of its tables.
+
+    Returns:
+        Those that not even that file takes, and why.
+    """
+    left, why = [], ""
+    for kept in objects:
+        try:
+            target, _ = default_target(kept, path, prefix)
+            target.write(replace(kept, corrects=None))
+        except StoreError as error:
+            left.append(kept)
+            why = str(error)
+    return left, why
 
 
 class Keeper(QObject):
@@ -121,20 +143,6 @@ class Keeper(QObject):
         """Undo and redo nothing of what was kept up to now."""
         self.steps = UndoStack()
         self.changed.emit()
-
-    def rescue(self, path: str) -> int:
-        """Write what still waits to a GeoPackage of last resort; returns how many objects it took.
-
-        Raises:
-            StoreError: not even that one can be written.
-        """
-        saved = 0
-        while self.waiting:
-            target, _ = default_target(replace(self.waiting[0], corrects=None), path)
-            target.write(self.waiting[0])
-            del self.waiting[0]
-            saved += 1
-        return saved
 
     def _write(self, kept: KeptObject) -> None:
         if kept.corrects is not None:

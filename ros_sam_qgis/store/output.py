@@ -79,7 +79,7 @@ def begin_file(kept: KeptObject, prepared: Prepared) -> tuple[Target, Place] | N
     return target, Place(FIRST, str(kept.attributes.get("prompt_id", "")))
 
 
-def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
+def default_target(kept: KeptObject, path: str = "", prefix: str = "") -> tuple[Target, bool]:
     """Return the plugin's own layer for an object, made if need be, and whether it is new in the project.
 
     Objects on images without georeference go to a layer of their own for each image: their coordinates mean
@@ -89,11 +89,12 @@ def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
         kept: the object.
         path: of a GeoPackage that is to be used and no other; by default the layer in the project, else a
             file beside the project, else beside the image.
+        prefix: of the name of the table.
 
     Raises:
         NotWritable: the file cannot be made.
     """
-    table = table_of(kept.crs, kept.layer_name)
+    table = prefix + table_of(kept.crs, kept.layer_name)
     own = None if path else own_layer(table)
     if own is not None:
         return Target(own), False

@@ -15,7 +15,7 @@ from waiting import Heard, wait_until
 
 from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.store import output
-from ros_sam_qgis.store.keeper import Keeper
+from ros_sam_qgis.store.keeper import Keeper, rescue
 from ros_sam_qgis.store.output import FILE, PLACED, Key
 from ros_sam_qgis.store.target import Place
 
@@ -111,9 +111,11 @@ def test_what_cannot_be_written_at_last_goes_to_another_file(keeper: Keeper, fol
     keeper.failed.connect(told.append)
     keeper.keep(kept("second"))
     assert len(keeper.waiting) == 1 and FILE in told[0]
-    rescue = folder / "rescued.gpkg"
-    assert keeper.rescue(str(rescue)) == 1
-    assert ids(rescue) == ["second"] and not keeper.waiting
+    path = folder / "rescued.gpkg"
+    left, why = rescue(keeper.waiting, str(folder))
+    assert left == keeper.waiting and "cannot be made" in why
+    assert rescue(keeper.waiting, str(path)) == ([], "")
+    assert ids(path) == ["second"]
 
 
 def test_a_correction_that_does_not_fit_gives_way_to_the_next(
