@@ -199,18 +199,17 @@ class Controller(QObject):
     # What the tool says
 
     def _on_click(self, point: QgsPointXY, label: int) -> None:
-        source = self._source()
-        if source is None:
-            return
-        place = self._in_layer(point, source)
-        if place is None:
-            return
         if self.tool.mode is Mode.QUICK and label == 1:
             self.session.keep()
-        self.session.click(*place, label, self.ahead.take_preview())
+        source = self._source_at_hand()
+        place = self._in_layer(point, source) if source is not None else None
+        if place is not None:
+            self.session.click(*place, label, self.ahead.take_preview())
 
     def _on_box(self, corners: list[QgsPointXY]) -> None:
-        source = self._source()
+        if self.tool.mode is Mode.QUICK:
+            self.session.keep()
+        source = self._source_at_hand()
         if source is None:
             return
         try:
@@ -218,8 +217,6 @@ class Controller(QObject):
         except Unreachable as error:
             self._warn(str(error))
             return
-        if self.tool.mode is Mode.QUICK:
-            self.session.keep()
         self.session.box(box)
 
     def _on_reopen(self, point: QgsPointXY) -> None:
@@ -334,6 +331,11 @@ class Controller(QObject):
         if self.session.source is None:
             self._warn(tr("Choose a raster layer first."))
         return self.session.source
+
+    def _source_at_hand(self) -> Source | None:
+        """Return the image that the next prompt is on: an object at hand may be on an earlier picture."""
+        current = self.session.current
+        return self._source() if current is None else current.source
 
     def _map_crs(self) -> Any:
         return self.canvas.mapSettings().destinationCrs()

@@ -88,8 +88,15 @@ class Session(QObject):
         return sum(one.is_pending for one in self._leaving)
 
     def use(self, source: Source | None) -> None:
-        """Go on to another image. What was at hand on the one before waits there."""
+        """Go on to another image. What was at hand on the one before waits there.
+
+        Where a file was only given another CRS, what is at hand goes with it.
+        """
         self._source = source
+        current = self.current
+        if current is not None and source.replaces(current.source):
+            current.move_to(source)
+            current.ask()
         self.changed.emit()
 
     def click(self, x: float, y: float, label: int, preview: Outline | None = None) -> None:

@@ -94,6 +94,10 @@ class FileSource(Source):
         version = f"{version_of(self.path)}|{self.bands}"
         return {**body, "stretch": self._stretch, "pixels": {"version": version, "grid": grid}}
 
+    def replaces(self, other: Source) -> bool:
+        """Whether the file is the same and its layer was given another CRS: that moves no pixel in it."""
+        return isinstance(other, FileSource) and other.path == self.path and other.crs != self.crs
+
     def prepare(self, done: Callable[[], None], failed: Callable[[str], None]) -> None:
         """Measure the stretch of pixels that are sent, where the style has none; without blocking."""
         if not self.uploads or self._stretch is not None:

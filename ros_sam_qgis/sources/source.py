@@ -120,6 +120,10 @@ class Source:
         """Return this source, or a wider picture of the same layer that shows all of a map rectangle."""
         return self
 
+    def replaces(self, other: Source) -> bool:
+        """Whether the coordinates of another source stand for the same places here, in another CRS."""
+        return False
+
     def at_once(self) -> Pixels | None:
         """Return the pixels of the whole image if they are at hand, after `prepare`."""
         return None
