@@ -200,7 +200,7 @@ class Controller(QObject):
 
     def _on_click(self, point: QgsPointXY, label: int) -> None:
         if self.tool.mode is Mode.QUICK and label == 1:
-            self.session.keep()
+            self.session.move_on()
         source = self._source_at_hand()
         place = self._in_layer(point, source) if source is not None else None
         if place is not None:
@@ -208,7 +208,7 @@ class Controller(QObject):
 
     def _on_box(self, corners: list[QgsPointXY]) -> None:
         if self.tool.mode is Mode.QUICK:
-            self.session.keep()
+            self.session.move_on()
         source = self._source_at_hand()
         if source is None:
             return

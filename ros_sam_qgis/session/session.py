@@ -171,6 +171,12 @@ class Session(QObject):
         self.changed.emit()
         return True
 
+    def move_on(self) -> None:
+        """Keep the object at hand, or drop it where nothing was found: the next prompt begins another."""
+        current = self.current
+        if not self.keep() and current is not None and current.prompts.is_askable and not self.is_correcting:
+            self.clear()
+
     def reopen(self, prompts: Prompts, shape: Shape, object_id: str, corrects: Any, class_name: str) -> None:
         """Take a kept object to hand again, with its prompts, its class and the shape of its outline."""
         assert self._source is not None
