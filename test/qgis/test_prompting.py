@@ -10,7 +10,7 @@ from desk import Desk
 from layers import raster
 from osgeo import gdal
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsPointXY, QgsProject, QgsRasterLayer
-from waiting import let_run
+from waiting import Heard, let_run
 
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.engine.process import Launch
@@ -80,3 +80,26 @@ def test_an_object_goes_with_its_file_to_another_crs(desk: Desk, scenes: Path) -
     assert current.source.crs == NEXT_ZONE and current.is_pending
     for seen, point in zip(current.prompts.points, ((400080, 5799920), (400090, 5799930)), strict=True):
         assert seen == pytest.approx(point, abs=pixel)
+
+
+@pytest.mark.parametrize("rotation", [0.0, 30.0])
+def test_a_box_begins_where_it_was_begun_whatever_the_view(desk: Desk, scenes: Path, rotation: float) -> None:
+    desk.open(raster(scenes, "utm"))
+    desk.canvas.setRotation(rotation)
+    desk.at.tool.set_mode(Mode.BOX)
+    boxed = Heard(desk.at.tool.boxed)
+    first, last = QgsPointXY(400080, 5799920), QgsPointXY(400100, 5799900)
+    pixel = desk.canvas.mapUnitsPerPixel()
+    desk.mouse.click(first)
+    desk.canvas.zoomByFactor(0.5)
+    desk.canvas.setCenter(QgsPointXY(400100, 5799930))
+    desk.mouse.click(last)
+    ((corners,),) = boxed.calls
+    for corner, point in ((corners[0], first), (corners[2], last)):
+        assert (corner.x(), corner.y()) == pytest.approx((point.x(), point.y()), abs=pixel)
+    row = [desk.canvas.getCoordinateTransform().toMapCoordinates(x, 50) for x in (0, 500)]
+    turned = corners[0].azimuth(corners[1]) - row[0].azimuth(row[1])
+    assert turned == pytest.approx(0.0, abs=1e-3)
+    sides = [corner.distance(corners[(i + 1) % 4]) for i, corner in enumerate(corners)]
+    assert sides[:2] == pytest.approx(sides[2:]) and min(sides) > 1.0
+    assert sides[0] ** 2 + sides[1] ** 2 == pytest.approx(corners[0].sqrDist(corners[2]))
