@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QStandardPaths
 from ..i18n import tr
 from ..session.session import KeptObject
 from .prepared import Prepared
-from .target import ObjectGone, Place, Target, create_geopackage, open_layer
+from .target import ObjectGone, Place, Target, create_geopackage, is_undefined, open_layer
 
 FILE = "ros_sam_objects.gpkg"
 PLACED = "objects"
@@ -24,32 +24,40 @@ ROLE = "ros_sam/objects"
 
 @dataclass(frozen=True)
 class Key:
-    """By which a layer is found again, or opened again, when it has left the project."""
+    """By which a layer is found again, or opened again, when it has left the project.
+
+    Attributes:
+        source: of the layer.
+        provider: of its data.
+        name: in the project.
+        table: of the plugin's own layer; empty for one of the user's.
+    """
 
     source: str
     provider: str
     name: str
+    table: str = ""
 
     @classmethod
     def of(cls, layer: QgsVectorLayer) -> Key:
         """Return the key of a layer."""
-        return cls(layer.source(), layer.providerType(), layer.name())
+        table = str(layer.customProperty(ROLE) or "")
+        return cls(layer.source(), layer.providerType(), layer.name(), table)
 
 
-def reopen(key: Key) -> Target:
-    """Return the target of a key, from the project or, if it has left it, from its file.
+def reopen(key: Key) -> tuple[Target, bool]:
+    """Return the target of a key, from the project or, if it has left it, from its file: then it is new.
 
     Raises:
         ObjectGone: there is no such layer any more.
     """
     for layer in QgsProject.instance().mapLayers().values():
         if isinstance(layer, QgsVectorLayer) and Key.of(layer).source == key.source and layer.isValid():
-            return Target(layer)
+            return Target(layer), False
     layer = QgsVectorLayer(key.source, key.name, key.provider)
     if key.provider == "memory" or not layer.isValid():
         raise ObjectGone(tr("The layer {name} is gone.").format(name=key.name))
-    add_on_top(layer)
-    return Target(layer)
+    return Target(_marked(layer, key.table) if key.table else layer), True
 
 
 def table_of(crs: QgsCoordinateReferenceSystem, layer_name: str) -> str:
@@ -115,10 +123,17 @@ def _title(kept: KeptObject) -> str:
 
 
 def _named(layer: QgsVectorLayer | None, path: str, table: str) -> QgsVectorLayer:
-    """Mark a layer as the plugin's own."""
+    """Return a layer that was opened, marked as the plugin's own."""
     if layer is None:
         raise ObjectGone(tr("{path} was written and cannot be read again.").format(path=path))
+    return _marked(layer, table)
+
+
+def _marked(layer: QgsVectorLayer, table: str) -> QgsVectorLayer:
+    """Mark a layer as the plugin's own; without georeference it has no CRS."""
     layer.setCustomProperty(ROLE, table)
+    if is_undefined(layer.crs()):
+        layer.setCrs(QgsCoordinateReferenceSystem())
     return layer
 
 

@@ -16,7 +16,7 @@ from waiting import Heard, wait_until
 from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.store import output
 from ros_sam_qgis.store.keeper import Keeper, rescue
-from ros_sam_qgis.store.output import FILE, PLACED, Key
+from ros_sam_qgis.store.output import FILE, PLACED, ROLE, Key
 from ros_sam_qgis.store.target import Place
 
 UTM = QgsCoordinateReferenceSystem("EPSG:25833")
@@ -94,6 +94,23 @@ def test_a_file_that_is_there_is_never_replaced(keeper: Keeper, folder: Path, pr
     wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
     keeper.keep(kept("today"))
     assert ids(folder / FILE) == ["yesterday", "today"]
+
+
+@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, "pixels_scene")], ids=["utm", "pixels"])
+def test_a_layer_comes_back_to_the_project_as_it_was(
+    keeper: Keeper, folder: Path, project: QgsProject, crs: Any, table: str
+) -> None:
+    added = Heard(keeper.added)
+    keeper.keep(kept("first", crs))
+    keeper.keep(kept("second", crs))
+    project.removeAllMapLayers()
+    assert keeper.undo()
+    (layer,) = project.mapLayers().values()
+    assert [one for (one,) in added.calls][1:] == [layer]
+    assert layer.customProperty(ROLE) == table and layer.crs() == crs
+    keeper.keep(kept("third", crs))
+    assert len(project.mapLayers()) == 1
+    assert ids(folder / FILE, table) == ["first", "third"]
 
 
 def test_nothing_is_left_of_a_file_that_nobody_needed(keeper: Keeper, folder: Path) -> None:
