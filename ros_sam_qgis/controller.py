@@ -20,6 +20,7 @@ from .map.ahead import Ahead
 from .map.coordinates import Unreachable, box_in, transform
 from .map.marks import Marks
 from .map.tool import Mode, SegmentTool
+from .session.at_hand import ObjectAtHand
 from .session.session import Session
 from .settings import store as settings
 from .sources.choose import source_of
@@ -105,6 +106,7 @@ class Controller(QObject):
         self.session.changed.connect(self._show)
         self.session.kept.connect(self.keeper.keep)
         self.session.failed.connect(self._on_failure)
+        self.session.stranded.connect(self._on_stranded)
         self.keeper.changed.connect(self._show_steps)
         self.keeper.written.connect(self._on_written)
         self.keeper.added.connect(self.player.show_objects)
@@ -129,7 +131,7 @@ class Controller(QObject):
         QgsProject.instance().cleared.disconnect(self._on_project_gone)
         self._watch(None)
         self.engine.reachable.disconnect(self._on_reachable)
-        self.files.close()
+        self.files.close(self.session.give_up())
         self.player.close()
         self.session.changed.disconnect(self._show)
         self.session.close()
@@ -197,18 +199,17 @@ class Controller(QObject):
     # What the tool says
 
     def _on_click(self, point: QgsPointXY, label: int) -> None:
-        source = self._source()
-        if source is None:
-            return
-        place = self._in_layer(point, source)
-        if place is None:
-            return
         if self.tool.mode is Mode.QUICK and label == 1:
-            self.session.keep()
-        self.session.click(*place, label, self.ahead.take_preview())
+            self.session.move_on()
+        source = self._source_at_hand()
+        place = self._in_layer(point, source) if source is not None else None
+        if place is not None:
+            self.session.click(*place, label, self.ahead.take_preview())
 
     def _on_box(self, corners: list[QgsPointXY]) -> None:
-        source = self._source()
+        if self.tool.mode is Mode.QUICK:
+            self.session.move_on()
+        source = self._source_at_hand()
         if source is None:
             return
         try:
@@ -216,8 +217,6 @@ class Controller(QObject):
         except Unreachable as error:
             self._warn(str(error))
             return
-        if self.tool.mode is Mode.QUICK:
-            self.session.keep()
         self.session.box(box)
 
     def _on_reopen(self, point: QgsPointXY) -> None:
@@ -280,6 +279,14 @@ class Controller(QObject):
         log(f"{object_id}: {failure.type}: {failure.message}", Qgis.MessageLevel.Warning)
         self._warn(failure.text)
 
+    def _on_stranded(self, failure: Failure, kept: ObjectAtHand) -> None:
+        log(f"{kept.id}: {failure.type}: {failure.message}", Qgis.MessageLevel.Warning)
+        if kept in self.session.leaving:
+            text = tr("A kept object on {layer} has no outline; with none at hand, undo calls it back: {why}")
+        else:
+            text = tr("A kept object on {layer} has no outline and is at hand again: {why}")
+        self._warn(text.format(layer=kept.source.name, why=failure.text))
+
     def _on_written(self, layer: QgsVectorLayer) -> None:
         self.dock.object_box.count(layer.featureCount(), layer.name())
         self._show()
@@ -301,7 +308,8 @@ class Controller(QObject):
         self.player.forget(ids)
 
     def _on_project_gone(self) -> None:
-        """Undo nothing in the files of a project that is closed."""
+        """Undo nothing in the files of a project that is closed; what was kept there goes to no other's."""
+        self.files.rescue(self.session.give_up())
         self.keeper.forget_steps()
 
     def _on_map_crs(self) -> None:
@@ -324,6 +332,11 @@ class Controller(QObject):
             self._warn(tr("Choose a raster layer first."))
         return self.session.source
 
+    def _source_at_hand(self) -> Source | None:
+        """Return the image that the next prompt is on: an object at hand may be on an earlier picture."""
+        current = self.session.current
+        return self._source() if current is None else current.source
+
     def _map_crs(self) -> Any:
         return self.canvas.mapSettings().destinationCrs()
 
@@ -340,7 +353,7 @@ class Controller(QObject):
         self.marks.show_waiting(session.leaving)
         if session.current is not None:
             self.keeper.expect(session.current.source.crs, session.current.source.name)
-        self.dock.object_box.show_object(session.current, len(session.leaving))
+        self.dock.object_box.show_object(session.current, session.awaited)
         self.dock.show_classes(settings.classes(), session.shown_class)
         if self.dock.shape_box.shape() != session.shown_shape:
             self.dock.shape_box.show_shape(session.shown_shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsVectorLayer
@@ -13,9 +14,10 @@ from .background import log
 from .dock.dock import SegmentDock
 from .dock.video_dialog import VideoDialog, VideoWish
 from .i18n import tr
+from .session.session import KeptObject
 from .settings import store as settings
 from .store.export import DRIVERS, Export
-from .store.keeper import Keeper
+from .store.keeper import Keeper, rescue
 from .store.look import style_objects
 from .store.output import default_folder, own_layers
 from .store.target import StoreError, Target
@@ -28,8 +30,10 @@ FILTERS = (
     "FlatGeobuf (*.fgb)",
 )
 
-
 RESCUE = "rescued_objects.gpkg"
+"""File of last resort, in the profile."""
+UNOUTLINED = "unoutlined_"
+"""What the names of its tables begin with that hold objects without outline."""
 
 
 class Files(QObject):
@@ -56,23 +60,23 @@ class Files(QObject):
         keeper.failed.connect(self._on_not_written)
         keeper.added.connect(lambda layer: style_objects(layer, settings.classes()))
 
-    def close(self) -> None:
+    def close(self, unoutlined: Sequence[KeptObject] = ()) -> None:
         """Write what still waits, at the last to a file in the profile: nothing that was kept is lost."""
         self._keeper.prepared.close()
-        if not self._keeper.waiting:
-            return
-        self._keeper.retry()
-        path = os.path.join(settings.home(), RESCUE)
-        try:
-            saved = self._keeper.rescue(path)
-        except StoreError as error:
-            log(str(error), Qgis.MessageLevel.Critical)
-        else:
-            if saved:
-                text = tr("{count} objects could not be written to their layer; they are in {path}.")
-                text = text.format(count=saved, path=path)
-                log(text, Qgis.MessageLevel.Warning)
-                self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Critical, 0)
+        if self._keeper.waiting:
+            self._keeper.retry()
+        self.rescue(unoutlined)
+
+    def rescue(self, unoutlined: Sequence[KeptObject] = ()) -> None:
+        """Write what still waits to a file in the profile.
+
+        Args:
+            unoutlined: what was kept and has no outline, only marks where its prompts are.
+        """
+        told = tr("{count} objects could not be written to their layer; they are in {path}.")
+        self._keeper.waiting = self._rescue(self._keeper.waiting, "", told)
+        told = tr("{count} kept objects had no outline yet; open {path} and Ctrl+click their marks.")
+        self._rescue(unoutlined, UNOUTLINED, told)
 
     def choose_output(self, layer: QgsMapLayer | None) -> None:
         """Write to a layer of the user's from now on, or to the plugin's own file.
@@ -102,6 +106,17 @@ class Files(QObject):
         """Open a satellite video as a group of temporal layers."""
         self._tell(tr("Opening the video…"))
         open_video(wish, self._on_video_open, self._warn)
+
+    def _rescue(self, objects: Sequence[KeptObject], prefix: str, told: str) -> list[KeptObject]:
+        """Write objects to the file of last resort and tell so; returns those that it does not take."""
+        path = os.path.join(settings.home(), RESCUE)
+        left, why = rescue(objects, path, prefix)
+        if len(left) < len(objects):
+            self._alarm(told.format(count=len(objects) - len(left), path=path))
+        if left:
+            text = tr("{count} kept objects could not be written, not even to {path}: {why}")
+            self._alarm(text.format(count=len(left), path=path, why=why))
+        return left
 
     def _may_add(self, layer: QgsVectorLayer, missing: list[str]) -> bool:
         text = tr("{layer} has no attributes {names}. Add them to it? Without them they are not kept.")
@@ -153,6 +168,10 @@ class Files(QObject):
             text = tr("{why} {count} objects wait and are written as soon as that works.")
             why = text.format(why=why, count=waiting)
         self._iface.messageBar().pushMessage("ROS-SAM", why, Qgis.MessageLevel.Critical, 0)
+
+    def _alarm(self, text: str) -> None:
+        log(text, Qgis.MessageLevel.Critical)
+        self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Critical, 0)
 
     def _tell(self, text: str) -> None:
         self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Info, 6)

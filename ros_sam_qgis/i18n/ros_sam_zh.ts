@@ -24,6 +24,14 @@
       <translation>与视频尺寸相同、具有地理参考的栅格</translation>
     </message>
     <message>
+      <source>A kept object on {layer} has no outline and is at hand again: {why}</source>
+      <translation>{layer} 上一个已保留的对象没有轮廓，已重新成为当前对象：{why}</translation>
+    </message>
+    <message>
+      <source>A kept object on {layer} has no outline; with none at hand, undo calls it back: {why}</source>
+      <translation>{layer} 上一个已保留的对象没有轮廓；当前没有对象时，撤销可将其召回：{why}</translation>
+    </message>
+    <message>
       <source>A model of mine</source>
       <translation>我的模型</translation>
     </message>
@@ -848,10 +856,6 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>区域图层没有多边形。</translation>
     </message>
     <message>
-      <source>The layer takes single polygons only.</source>
-      <translation>该图层只接受单部件多边形。</translation>
-    </message>
-    <message>
       <source>The layer {name} is gone.</source>
       <translation>图层 {name} 已不存在。</translation>
     </message>
@@ -1040,6 +1044,14 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>未更改；保存在 QGIS 的身份验证存储中</translation>
     </message>
     <message>
+      <source>{count} kept objects could not be written, not even to {path}: {why}</source>
+      <translation>{count} 个已保留的对象无法写入，甚至无法写入 {path}：{why}</translation>
+    </message>
+    <message>
+      <source>{count} kept objects had no outline yet; open {path} and Ctrl+click their marks.</source>
+      <translation>{count} 个已保留的对象尚无轮廓；请打开 {path} 并按住 Ctrl 点击其标记。</translation>
+    </message>
+    <message>
       <source>{count} kept, waiting for their outline.</source>
       <translation>已保留 {count} 个，正在等待轮廓。</translation>
     </message>
@@ -1098,6 +1110,14 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{layer} is no raster layer.</source>
       <translation>{layer} 不是栅格图层。</translation>
+    </message>
+    <message>
+      <source>{layer} takes single polygons and this has {count} parts; choose another output.</source>
+      <translation>{layer} 只接受单部件多边形，而此对象有 {count} 个部件；请选择其他输出图层。</translation>
+    </message>
+    <message>
+      <source>{layer} takes single polygons and this has {count} parts; correct it again.</source>
+      <translation>{layer} 只接受单部件多边形，而此对象有 {count} 个部件；请再次修正。</translation>
     </message>
     <message>
       <source>{name}: {licence}. It is fetched from {address} and checked: {hash}</source>

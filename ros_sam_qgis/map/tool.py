@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 from qgis.core import QgsPointXY, QgsWkbTypes
@@ -67,7 +68,7 @@ class SegmentTool(QgsMapTool):
         super().__init__(canvas)
         self.mode = Mode.POINTS
         self.phase = Phase.IDLE
-        self._from = QPoint()
+        self._from = QgsPointXY()  # on the map: the view may change before the other corner is clicked
         self._band: QgsRubberBand | None = None
         self.setCursor(Qt.CursorShape.CrossCursor)
 
@@ -98,12 +99,12 @@ class SegmentTool(QgsMapTool):
     def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
         """Begin a click or a drag; end a box that was begun with a click."""
         if event.button() == Qt.MouseButton.LeftButton and self.phase is Phase.IDLE:
-            self.phase, self._from = Phase.PRESSED, event.pos()
+            self.phase, self._from = Phase.PRESSED, event.originalMapPoint()
 
     def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
         """Hover, or draw a box."""
         if self.phase is Phase.PRESSED:
-            distance = (event.pos() - self._from).manhattanLength()
+            distance = (event.pos() - self.toCanvasCoordinates(self._from)).manhattanLength()
             if distance >= QApplication.startDragDistance():
                 self.phase = Phase.DRAGGING
                 self.left.emit()
@@ -186,14 +187,19 @@ class SegmentTool(QgsMapTool):
             self.clicked.emit(point, 1)
 
     def _end_box(self, to: QPoint) -> None:
-        start, self.phase = self._from, Phase.IDLE
+        start, self.phase = self.toCanvasCoordinates(self._from), Phase.IDLE
         self._hide_box()
         if start.x() != to.x() and start.y() != to.y():
-            self.boxed.emit(self._corners(start, to))
+            self.boxed.emit(self._corners(to))
 
-    def _corners(self, start: QPoint, to: QPoint) -> list[QgsPointXY]:
-        corners = [(start.x(), start.y()), (to.x(), start.y()), (to.x(), to.y()), (start.x(), to.y())]
-        return [self.toMapCoordinates(QPoint(x, y)) for x, y in corners]
+    def _corners(self, to: QPoint) -> list[QgsPointXY]:
+        """Return the corners of a box from where it began to a pixel, its sides the screen's."""
+        start, end = self._from, self.toMapCoordinates(to)
+        angle = math.radians(self.canvas().rotation())
+        right, up = math.cos(angle), math.sin(angle)  # along the screen's rows
+        width = (end.x() - start.x()) * right + (end.y() - start.y()) * up
+        x, y = width * right, width * up
+        return [start, QgsPointXY(start.x() + x, start.y() + y), end, QgsPointXY(end.x() - x, end.y() - y)]
 
     def _show_box(self, to: QPoint) -> None:
         if self._band is None:
@@ -202,7 +208,7 @@ class SegmentTool(QgsMapTool):
             self._band.setFillColor(QColor(0, 0, 0, 0))
             self._band.setWidth(2)
         self._band.reset(QgsWkbTypes.PolygonGeometry)
-        corners = self._corners(self._from, to)
+        corners = self._corners(to)
         for point in corners:
             self._band.addPoint(point, point is corners[-1])
 

@@ -22,6 +22,7 @@ from ..engine.errors import EngineError
 from ..i18n import tr
 from ..icons import icon
 from ..session.at_hand import FLIP
+from ..sources.grid import wkt_of
 from ..sources.source import SourceError
 from .asking import Searcher
 from .raster import RasterAlgorithm
@@ -102,7 +103,7 @@ class FindObjects(RasterAlgorithm):
                 for done, total, segment in searcher.found(question):
                     if segment is not None:
                         count += 1
-                        sink.add(self.feature(segment))
+                        sink.add(self.feature(segment, shape))
                     feedback.setProgress(100 * done / max(1, total))
             sink.open()
         except EngineCancelled:
@@ -153,4 +154,4 @@ class FindObjects(RasterAlgorithm):
         own = crs == self._source.crs or not crs.isValid()
         if own and self._source.flipped:
             whole.transform(FLIP)
-        return {"area": json.loads(whole.asJson(17)), "area_crs": None if own else crs.toWkt()}
+        return {"area": json.loads(whole.asJson(17)), "area_crs": None if own else wkt_of(crs)}

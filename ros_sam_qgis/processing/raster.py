@@ -31,7 +31,7 @@ from ..engine.errors import EngineError
 from ..i18n import tr
 from ..session.at_hand import outline_of
 from ..session.session import KeptObject
-from ..session.shape import Shape, ShapeInvalid
+from ..session.shape import Shape, ShapeInvalid, options_text
 from ..settings import store as settings
 from ..sources.file_source import FileSource
 from ..sources.source import SourceError
@@ -205,12 +205,22 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         """Return the model that was chosen, else that of the settings."""
         return self.parameterAsString(parameters, self.MODEL, context).strip() or settings.get("model")
 
-    def feature(self, segment: dict[str, Any], class_name: str = "") -> QgsFeature:
-        """Return a feature of a segment of the engine's answer."""
+    def feature(
+        self, segment: dict[str, Any], shape: Shape, class_name: str = "", prompts_crs: str = ""
+    ) -> QgsFeature:
+        """Return a feature of a segment of the engine's answer, with all that it takes to correct it later.
+
+        Args:
+            segment: of the answer.
+            shape: that was asked for.
+            class_name: of the object.
+            prompts_crs: by name, where that is not the image's.
+        """
         outline = outline_of(segment, self._source)
         geometry = outline.geometry
         geometry.convertToMultiType()
-        kept = KeptObject(geometry, self._source.crs, outline.attributes, class_name)
+        options = options_text(shape, prompts_crs)
+        kept = KeptObject(geometry, self._source.crs, outline.attributes, class_name, options)
         return feature_of(kept, geometry, object_fields())
 
     def style(self, context: QgsProcessingContext, destination: str) -> None:

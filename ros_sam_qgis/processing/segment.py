@@ -16,6 +16,7 @@ from ..engine.blocking import BlockingEngine, EngineCancelled
 from ..engine.errors import EngineError
 from ..engine.texts import text_of_error
 from ..i18n import tr
+from ..sources.grid import name_of, wkt_of
 from ..sources.source import SourceError
 from .asking import Asker, Request
 from .raster import RasterAlgorithm
@@ -55,7 +56,8 @@ class SegmentAlgorithm(RasterAlgorithm):
         sink = self.sink_of(parameters, context)
         shape = self.shape(parameters, context)
         crs = prompts.sourceCrs()
-        wkt = None if crs == self._source.crs or not crs.isValid() else crs.toWkt()
+        other = crs.isValid() and crs != self._source.crs
+        wkt, crs_name = (wkt_of(crs), name_of(crs)) if other else (None, "")
         model = self.model_of(parameters, context)
         done = failed = 0
         try:
@@ -63,7 +65,7 @@ class SegmentAlgorithm(RasterAlgorithm):
                 asker = Asker(engine, self._source, shape.body(), model)
                 for request, answer in asker.answers(requests, wkt):
                     if "segment" in answer:
-                        sink.add(self.feature(answer["segment"], request.class_name))
+                        sink.add(self.feature(answer["segment"], shape, request.class_name, crs_name))
                     else:
                         failed += 1
                         feedback.pushWarning(f"{request.id}: {text_of_error(answer['failure'])}")

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from qgis.core import QgsGeometry
+from qgis.core import QgsGeometry, QgsRectangle
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtGui import QTransform
 
@@ -20,6 +20,8 @@ from .prompts import PromptHistory, Prompts
 from .shape import Shape
 
 FLIP = QTransform.fromScale(1.0, -1.0)
+MARK_PX = 8
+"""Half the side of the square that marks a click of an object without outline."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,19 @@ class ObjectAtHand(QObject):
         call, self._call = self._call, None
         if call is not None:
             call.abort()
+
+    def mark(self) -> QgsGeometry:
+        """Return polygons where the prompts say that the object is: the box, else squares around clicks."""
+        half, box = MARK_PX * self.source.pixel_size, self.prompts.box
+        squares = [(x - half, y - half, x + half, y + half) for x, y in self.prompts.on]
+        rectangles = [box] if box is not None else squares
+        return QgsGeometry.unaryUnion([QgsGeometry.fromRect(QgsRectangle(*one)) for one in rectangles])
+
+    def marked(self) -> dict[str, Any]:
+        """Return the attributes by which an object without outline can be taken to hand again."""
+        source = self.source
+        text = self.prompts.text(source.flipped)
+        return {"prompt_id": self.id, "source": source.provenance, "frame": source.frame, "prompt_xy": text}
 
     def _prompt_body(self) -> dict[str, Any]:
         return self.prompts.body(self.id, self.source.flipped)

@@ -48,6 +48,11 @@ class Prompts:
         """Number of clicks and boxes."""
         return len(self.points) + (self.box is not None)
 
+    @property
+    def on(self) -> tuple[Point, ...]:
+        """The clicks on the object."""
+        return tuple(point for point, label in zip(self.points, self.labels) if label == 1)
+
     def with_point(self, x: float, y: float, label: int) -> Prompts:
         """Return these and a click."""
         return replace(self, points=(*self.points, (x, y)), labels=(*self.labels, label))
@@ -82,6 +87,13 @@ class Prompts:
             "box": box,
             "crs": None,
         }
+
+    def text(self, flip: bool = False) -> str:
+        """Return them as the core writes them to `prompt_xy`, which `from_text` reads."""
+        body = self.body("", flip)
+        parts = [body["box"]] if self.box is not None else []
+        parts += [(*xy, label) for xy, label in zip(body["points"], self.labels)]
+        return "; ".join(" ".join(f"{number:.12g}" for number in part) for part in parts)
 
     @classmethod
     def from_text(cls, text: str, flip: bool = False) -> Prompts:

@@ -49,11 +49,13 @@ class Session(QObject):
         changed: the object at hand is another, or looks other.
         kept: a `KeptObject` is ready for the file.
         failed: a `Failure` that the user should read, and the object's id.
+        stranded: a `Failure`, and the object that was kept before its outline came and now gets none.
     """
 
     changed = pyqtSignal()
     kept = pyqtSignal(object)
     failed = pyqtSignal(object, str)
+    stranded = pyqtSignal(object, object)
 
     def __init__(self, frames: Frames, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -77,17 +79,24 @@ class Session(QObject):
 
     @property
     def leaving(self) -> tuple[ObjectAtHand, ...]:
-        """Objects that will be kept as soon as their outline comes."""
+        """Objects that will be kept as soon as their outline comes, and those of them that got none."""
         return tuple(self._leaving)
 
     @property
-    def is_unfinished(self) -> bool:
-        """Whether there is anything that is not in a file yet."""
-        return bool(self._leaving) or any(not one.prompts.is_empty for one in self._objects.values())
+    def awaited(self) -> int:
+        """How many of them have their outline on its way."""
+        return sum(one.is_pending for one in self._leaving)
 
     def use(self, source: Source | None) -> None:
-        """Go on to another image. What was at hand on the one before waits there."""
+        """Go on to another image. What was at hand on the one before waits there.
+
+        Where a file was only given another CRS, what is at hand goes with it.
+        """
         self._source = source
+        current = self.current
+        if current is not None and source.replaces(current.source):
+            current.move_to(source)
+            current.ask()
         self.changed.emit()
 
     def click(self, x: float, y: float, label: int, preview: Outline | None = None) -> None:
@@ -162,6 +171,12 @@ class Session(QObject):
         self.changed.emit()
         return True
 
+    def move_on(self) -> None:
+        """Keep the object at hand, or drop it where nothing was found: the next prompt begins another."""
+        current = self.current
+        if not self.keep() and current is not None and current.prompts.is_askable and not self.is_correcting:
+            self.clear()
+
     def reopen(self, prompts: Prompts, shape: Shape, object_id: str, corrects: Any, class_name: str) -> None:
         """Take a kept object to hand again, with its prompts, its class and the shape of its outline."""
         assert self._source is not None
@@ -200,13 +215,23 @@ class Session(QObject):
         if self.current is not None:
             self.current.reshape(shape)
 
+    def give_up(self) -> list[KeptObject]:
+        """Wait for no outline any more; returns what was kept and has none, as marks."""
+        given_up = [_kept(one, one.mark(), one.marked()) for one in self._leaving]
+        for one in self._leaving:
+            one.drop_call()
+            one.deleteLater()
+        self._leaving.clear()
+        self.changed.emit()
+        return given_up
+
     def close(self) -> None:
         """Give up every question under way."""
-        for one in [*self._objects.values(), *self._leaving]:
+        self.give_up()
+        for one in self._objects.values():
             one.drop_call()
             one.deleteLater()
         self._objects.clear()
-        self._leaving.clear()
 
     def _object(self) -> ObjectAtHand | None:
         if self._source is None:
@@ -254,28 +279,21 @@ class Session(QObject):
         self.changed.emit()
 
     def _on_failed(self, failed: ObjectAtHand, failure: Failure) -> None:
-        if failed in self._leaving:
+        if failed not in self._leaving:
+            self.failed.emit(failure, failed.id)
+            return
+        if failed.source.layer_id in self._objects:  # `undo` calls it back
+            self.changed.emit()
+        else:
             self._leaving.remove(failed)
-            if failed.source.layer_id in self._objects:
-                failed.deleteLater()
-                self.changed.emit()
-            else:
-                self._hold(failed)  # its prompts are not lost: another click may help
-        self.failed.emit(failure, failed.id)
+            self._hold(failed)  # another click may help
+        self.stranded.emit(failure, failed)
 
     def _leave(self, leaving: ObjectAtHand) -> None:
         self._leaving.remove(leaving)
         outline = leaving.outline
         assert outline is not None
-        kept = KeptObject(
-            QgsGeometry(outline.geometry),
-            leaving.source.crs,
-            outline.attributes,
-            leaving.class_name or "",
-            options_text(leaving.shape, leaving.source.prompts_crs),
-            leaving.corrects,
-            leaving.source.name,
-        )
+        kept = _kept(leaving, QgsGeometry(outline.geometry), outline.attributes)
         leaving.deleteLater()
         self.kept.emit(kept)
         self.changed.emit()
@@ -285,3 +303,16 @@ class Session(QObject):
         self._objects.pop(dropped.source.layer_id, None)
         dropped.deleteLater()
         self.changed.emit()
+
+
+def _kept(leaving: ObjectAtHand, geometry: QgsGeometry, attributes: dict[str, Any]) -> KeptObject:
+    """Return an object as it goes to a file."""
+    return KeptObject(
+        geometry,
+        leaving.source.crs,
+        attributes,
+        leaving.class_name or "",
+        options_text(leaving.shape, leaving.source.prompts_crs),
+        leaving.corrects,
+        leaving.source.name,
+    )

@@ -54,6 +54,11 @@ class FileSource(Source):
         return self.path
 
     @property
+    def pixel_size(self) -> float:
+        """Side of a pixel, in units of the CRS."""
+        return self.facts.grid.pixel_size
+
+    @property
     def bands(self) -> tuple[int, ...]:
         """The bands that are sent."""
         return self.look.bands or ((1, 2, 3) if self.facts.bands >= 3 else (1,))
@@ -88,6 +93,10 @@ class FileSource(Source):
             grid["transform"] = list(IDENTITY)
         version = f"{version_of(self.path)}|{self.bands}"
         return {**body, "stretch": self._stretch, "pixels": {"version": version, "grid": grid}}
+
+    def replaces(self, other: Source) -> bool:
+        """Whether the file is the same and its layer was given another CRS: that moves no pixel in it."""
+        return isinstance(other, FileSource) and other.path == self.path and other.crs != self.crs
 
     def prepare(self, done: Callable[[], None], failed: Callable[[str], None]) -> None:
         """Measure the stretch of pixels that are sent, where the style has none; without blocking."""

@@ -69,6 +69,11 @@ def wkt_of(crs: QgsCoordinateReferenceSystem) -> str:
     return str(crs.toWkt(QgsCoordinateReferenceSystem.WKT_PREFERRED))
 
 
+def name_of(crs: QgsCoordinateReferenceSystem) -> str:
+    """Return the shortest text by which QGIS finds a CRS again."""
+    return str(crs.authid()) or wkt_of(crs)
+
+
 def from_answer(answer: dict[str, Any]) -> PixelGrid:
     """Read the `grid` of a registered frame."""
     grid = answer["grid"]

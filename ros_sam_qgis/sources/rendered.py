@@ -18,7 +18,7 @@ from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QImage
 
 from ..i18n import tr
-from .grid import PixelGrid, wkt_of
+from .grid import PixelGrid, name_of
 from .source import Pixels, Source, Window
 
 MARGIN = 0.15
@@ -70,9 +70,14 @@ class RenderedSource(Source):
         return self._address
 
     @property
+    def pixel_size(self) -> float:
+        """Side of a pixel, in units of the CRS."""
+        return self.grid.pixel_size
+
+    @property
     def prompts_crs(self) -> str:
         """The CRS of the canvas when the picture was taken."""
-        return self.crs.authid() or wkt_of(self.crs)
+        return name_of(self.crs)
 
     def covering(self, bounds: tuple[float, float, float, float]) -> Source:
         """Return this picture, or one at the same scale that shows a map rectangle as well."""

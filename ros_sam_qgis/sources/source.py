@@ -87,6 +87,11 @@ class Source:
         raise NotImplementedError
 
     @property
+    def pixel_size(self) -> float:
+        """Side of a pixel, in units of the CRS."""
+        raise NotImplementedError
+
+    @property
     def prompts_crs(self) -> str:
         """CRS of prompts, where it is not the layer's and must be remembered with them."""
         return ""
@@ -114,6 +119,10 @@ class Source:
     def covering(self, bounds: tuple[float, float, float, float]) -> Source:
         """Return this source, or a wider picture of the same layer that shows all of a map rectangle."""
         return self
+
+    def replaces(self, other: Source) -> bool:
+        """Whether the coordinates of another source stand for the same places here, in another CRS."""
+        return False
 
     def at_once(self) -> Pixels | None:
         """Return the pixels of the whole image if they are at hand, after `prepare`."""

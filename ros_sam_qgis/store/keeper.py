@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsProject, QgsVectorLayer
@@ -10,41 +10,66 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..session.session import KeptObject
 from ..session.undo import Step, UndoStack
-from .output import Key, add_on_top, begin_file, default_target, own_layer, reopen, table_of
+from .output import ROLE, Key, add_on_top, begin_file, default_target, own_layer, reopen, table_of
 from .prepared import Prepared
 from .target import ObjectGone, Place, StoreError, Target
+
+Open = Callable[[Key], Target]
+"""Gives the target of a key."""
 
 
 class KeepStep(Step):
     """An object was written."""
 
-    def __init__(self, key: Key, place: Place) -> None:
-        self.key, self.place = key, place
+    def __init__(self, open_: Open, key: Key, place: Place) -> None:
+        self._open, self.key, self.place = open_, key, place
         self._taken_out: QgsFeature | None = None
 
     def undo(self) -> None:
         """Take it out of the file."""
-        self._taken_out = reopen(self.key).remove(self.place)
+        self._taken_out = self._open(self.key).remove(self.place)
 
     def redo(self) -> None:
         """Put it back as it stood there."""
         assert self._taken_out is not None
-        self.place = reopen(self.key).put_back(self._taken_out, self.place.object_id)
+        self.place = self._open(self.key).put_back(self._taken_out, self.place.object_id)
 
 
 class CorrectStep(Step):
     """An object was written over what stood in the file."""
 
-    def __init__(self, key: Key, place: Place, other: QgsFeature) -> None:
-        self.key, self.place, self._other = key, place, other
+    def __init__(self, open_: Open, key: Key, place: Place, other: QgsFeature) -> None:
+        self._open, self.key, self.place, self._other = open_, key, place, other
 
     def undo(self) -> None:
         """Write back what stood there, and remember what stands there now."""
-        self._other = reopen(self.key).restore(self.place, self._other)
+        self._other = self._open(self.key).restore(self.place, self._other)
 
     def redo(self) -> None:
         """Write the correction again."""
         self.undo()
+
+
+def rescue(objects: Sequence[KeptObject], path: str, prefix: str = "") -> tuple[list[KeptObject], str]:
+    """Write objects, as new ones, to a GeoPackage of last resort.
+
+    Args:
+        objects: that must go somewhere.
+        path: of the file, which need not be there.
+        prefix: of the names of its tables.
+
+    Returns:
+        Those that not even that file takes, and why.
+    """
+    left, why = [], ""
+    for kept in objects:
+        try:
+            target, _ = default_target(kept, path, prefix)
+            target.write(replace(kept, corrects=None))
+        except StoreError as error:
+            left.append(kept)
+            why = str(error)
+    return left, why
 
 
 class Keeper(QObject):
@@ -89,6 +114,8 @@ class Keeper(QObject):
 
     def keep(self, kept: KeptObject) -> None:
         """Write an object; if that cannot be done it waits, and is written with the next one."""
+        if kept.corrects is not None:  # an earlier correction that waits would be written over this one
+            self.waiting = [one for one in self.waiting if one.corrects != kept.corrects]
         self.waiting.append(kept)
         self.retry()
 
@@ -120,30 +147,15 @@ class Keeper(QObject):
         self.steps = UndoStack()
         self.changed.emit()
 
-    def rescue(self, path: str) -> int:
-        """Write what still waits to a GeoPackage of last resort; returns how many objects it took.
-
-        Raises:
-            StoreError: not even that one can be written.
-        """
-        saved = 0
-        while self.waiting:
-            target, _ = default_target(replace(self.waiting[0], corrects=None), path)
-            target.write(self.waiting[0])
-            del self.waiting[0]
-            saved += 1
-        return saved
-
     def _write(self, kept: KeptObject) -> None:
         if kept.corrects is not None:
             key, place = kept.corrects
             try:
-                target = reopen(key)
-                before = target.rewrite(place, kept)
+                before = self._open(key).rewrite(place, kept)
             except ObjectGone:
                 kept = replace(kept, corrects=None)  # deleted in the meantime: it is written as a new one
             else:
-                self.steps.push(CorrectStep(key, place, before))
+                self.steps.push(CorrectStep(self._open, key, place, before))
                 return
         begun = None if self.layer is not None else begin_file(kept, self.prepared)
         if begun is not None:
@@ -151,10 +163,21 @@ class Keeper(QObject):
         else:
             target, new = self._target(kept)
             place = target.write(kept)
-        self.steps.push(KeepStep(Key.of(target.layer), place))
+        self.steps.push(KeepStep(self._open, Key.of(target.layer), place))
         if new:
-            add_on_top(target.layer)
-            self.added.emit(target.layer)
+            self._add(target.layer)
+
+    def _open(self, key: Key) -> Target:
+        """Return the target of a key; a layer that has left the project comes back as it came at first."""
+        target, new = reopen(key)
+        if new:
+            self._add(target.layer)
+        return target
+
+    def _add(self, layer: QgsVectorLayer) -> None:
+        add_on_top(layer)
+        if layer.customProperty(ROLE):
+            self.added.emit(layer)
 
     def _target(self, kept: KeptObject) -> tuple[Target, bool]:
         layer = self.layer
@@ -177,4 +200,4 @@ class Keeper(QObject):
 
     def _tell(self, step: Step | None) -> None:
         if isinstance(step, (KeepStep, CorrectStep)):
-            self.written.emit(reopen(step.key).layer)
+            self.written.emit(self._open(step.key).layer)

@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QStandardPaths
 from ..i18n import tr
 from ..session.session import KeptObject
 from .prepared import Prepared
-from .target import ObjectGone, Place, Target, create_geopackage, open_layer
+from .target import ObjectGone, Place, Target, create_geopackage, is_undefined, open_layer
 
 FILE = "ros_sam_objects.gpkg"
 PLACED = "objects"
@@ -24,32 +24,40 @@ ROLE = "ros_sam/objects"
 
 @dataclass(frozen=True)
 class Key:
-    """By which a layer is found again, or opened again, when it has left the project."""
+    """By which a layer is found again, or opened again, when it has left the project.
+
+    Attributes:
+        source: of the layer.
+        provider: of its data.
+        name: in the project.
+        table: of the plugin's own layer; empty for one of the user's.
+    """
 
     source: str
     provider: str
     name: str
+    table: str = ""
 
     @classmethod
     def of(cls, layer: QgsVectorLayer) -> Key:
         """Return the key of a layer."""
-        return cls(layer.source(), layer.providerType(), layer.name())
+        table = str(layer.customProperty(ROLE) or "")
+        return cls(layer.source(), layer.providerType(), layer.name(), table)
 
 
-def reopen(key: Key) -> Target:
-    """Return the target of a key, from the project or, if it has left it, from its file.
+def reopen(key: Key) -> tuple[Target, bool]:
+    """Return the target of a key, from the project or, if it has left it, from its file: then it is new.
 
     Raises:
         ObjectGone: there is no such layer any more.
     """
     for layer in QgsProject.instance().mapLayers().values():
         if isinstance(layer, QgsVectorLayer) and Key.of(layer).source == key.source and layer.isValid():
-            return Target(layer)
+            return Target(layer), False
     layer = QgsVectorLayer(key.source, key.name, key.provider)
     if key.provider == "memory" or not layer.isValid():
         raise ObjectGone(tr("The layer {name} is gone.").format(name=key.name))
-    add_on_top(layer)
-    return Target(layer)
+    return Target(_marked(layer, key.table) if key.table else layer), True
 
 
 def table_of(crs: QgsCoordinateReferenceSystem, layer_name: str) -> str:
@@ -79,7 +87,7 @@ def begin_file(kept: KeptObject, prepared: Prepared) -> tuple[Target, Place] | N
     return target, Place(FIRST, str(kept.attributes.get("prompt_id", "")))
 
 
-def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
+def default_target(kept: KeptObject, path: str = "", prefix: str = "") -> tuple[Target, bool]:
     """Return the plugin's own layer for an object, made if need be, and whether it is new in the project.
 
     Objects on images without georeference go to a layer of their own for each image: their coordinates mean
@@ -89,11 +97,12 @@ def default_target(kept: KeptObject, path: str = "") -> tuple[Target, bool]:
         kept: the object.
         path: of a GeoPackage that is to be used and no other; by default the layer in the project, else a
             file beside the project, else beside the image.
+        prefix: of the name of the table.
 
     Raises:
         NotWritable: the file cannot be made.
     """
-    table = table_of(kept.crs, kept.layer_name)
+    table = prefix + table_of(kept.crs, kept.layer_name)
     own = None if path else own_layer(table)
     if own is not None:
         return Target(own), False
@@ -114,10 +123,17 @@ def _title(kept: KeptObject) -> str:
 
 
 def _named(layer: QgsVectorLayer | None, path: str, table: str) -> QgsVectorLayer:
-    """Mark a layer as the plugin's own."""
+    """Return a layer that was opened, marked as the plugin's own."""
     if layer is None:
         raise ObjectGone(tr("{path} was written and cannot be read again.").format(path=path))
+    return _marked(layer, table)
+
+
+def _marked(layer: QgsVectorLayer, table: str) -> QgsVectorLayer:
+    """Mark a layer as the plugin's own; without georeference it has no CRS."""
     layer.setCustomProperty(ROLE, table)
+    if is_undefined(layer.crs()):
+        layer.setCrs(QgsCoordinateReferenceSystem())
     return layer
 
 

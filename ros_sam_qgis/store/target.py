@@ -39,6 +39,10 @@ class CrsUnfit(StoreError, ValueError):
     """An object cannot be brought to the CRS of the layer."""
 
 
+class PartsUnfit(StoreError, ValueError):
+    """An object has more parts than the layer takes."""
+
+
 class ObjectGone(StoreError, LookupError):
     """An object is no longer where it was written."""
 
@@ -89,6 +93,7 @@ class Target:
         Raises:
             NotWritable: the layer cannot be written to.
             CrsUnfit: the object cannot be brought to the layer's CRS.
+            PartsUnfit: it has several parts and the layer takes one.
         """
         provider = self._provider()
         feature = feature_of(kept, self._fit(kept), self.layer.fields())
@@ -132,7 +137,7 @@ class Target:
 
         Raises:
             ObjectGone: nothing stands there any more.
-            NotWritable, CrsUnfit: as for `write`.
+            NotWritable, CrsUnfit, PartsUnfit: as for `write`.
         """
         before = self.find(place)
         fields = self.layer.fields()
@@ -217,9 +222,20 @@ class Target:
                 raise CrsUnfit(str(error)) from error
         if QgsWkbTypes.isMultiType(self.layer.wkbType()):
             geometry.convertToMultiType()
-        elif geometry.isMultipart() and not geometry.convertToSingleType():
-            raise CrsUnfit(tr("The layer takes single polygons only."))
+        else:
+            self._make_single(geometry, kept.corrects is not None)
         return geometry
+
+    def _make_single(self, geometry: QgsGeometry, corrects: bool) -> None:
+        """Make a geometry of one part a single one. QGIS would drop the other parts and call that done."""
+        parts = geometry.constGet().partCount()
+        if parts > 1:
+            if corrects:
+                text = tr("{layer} takes single polygons and this has {count} parts; correct it again.")
+            else:
+                text = tr("{layer} takes single polygons and this has {count} parts; choose another output.")
+            raise PartsUnfit(text.format(layer=self.layer.name(), count=parts))
+        geometry.convertToSingleType()
 
 
 def create_geopackage(path: str, table: str, crs: QgsCoordinateReferenceSystem) -> None:

@@ -7,13 +7,30 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsGeometry, QgsRectangle
+from layers import raster
+from mouse import RIGHT
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
 from waiting import wait_until
 
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.engine.process import Launch
+from ros_sam_qgis.files import RESCUE, UNOUTLINED
 from ros_sam_qgis.session.session import KeptObject
+from ros_sam_qgis.session.shape import Shape
+from ros_sam_qgis.settings import store as settings
+from ros_sam_qgis.sources.file_source import FileSource
+from ros_sam_qgis.store.output import PLACED
+from ros_sam_qgis.store.reopen import find_kept
 
 YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
@@ -67,3 +84,60 @@ def test_an_export_gets_the_suffix_of_its_format(
         assert (tmp_path / written).stat().st_size > 100
     else:
         assert (tmp_path / f"{typed}.geojson").read_text() == "old"
+
+
+def unoutlined(name: str) -> QgsVectorLayer:
+    """Open what the file of last resort has of objects that had no outline."""
+    return QgsVectorLayer(f"{Path(settings.home()) / RESCUE}|layername={UNOUTLINED}{name}", name, "ogr")
+
+
+@pytest.fixture
+def kept_early(desk: Desk, scenes: Path) -> FileSource:
+    """The image of two objects that were kept before their outline came: the engine never answers."""
+    (Path(settings.home()) / RESCUE).unlink(missing_ok=True)
+    layer = raster(scenes, "utm")
+    desk.open(layer)
+    desk.at.session.shape = Shape(expand_px=2.0)
+    desk.click(QgsPointXY(400020, 5799980), layer)
+    desk.click(QgsPointXY(400030, 5799980), layer, RIGHT)
+    desk.mouse.key(Qt.Key.Key_Return)
+    desk.mouse.drag(QgsPointXY(400050, 5799950), QgsPointXY(400060, 5799940))
+    desk.mouse.key(Qt.Key.Key_Return)
+    assert desk.at.session.awaited == 2 and desk.at.session.current is None
+    return desk.at.session.source
+
+
+@pytest.mark.parametrize("how", ["plugin-disabled", "another-project"])
+def test_what_had_no_outline_yet_can_be_opened_again(desk: Desk, kept_early: FileSource, how: str) -> None:
+    asked = [one.prompts for one in desk.at.session.leaving]
+    if how == "plugin-disabled":
+        desk.unload()
+    else:
+        QgsProject.instance().clear()
+        assert not desk.at.session.leaving
+    assert any("2 kept objects had no outline yet" in text for text in desk.iface.messages())
+    layer = unoutlined(PLACED)
+    assert layer.featureCount() == 2 and layer.crs().authid() == "EPSG:25833"
+    QgsProject.instance().addMapLayer(layer)
+    desk.canvas.setLayers([layer])
+    desk.canvas.setDestinationCrs(layer.crs())
+    places = QgsPointXY(400020, 5799980), QgsPointXY(400055, 5799945)
+    for place, prompts in zip(places, asked, strict=True):
+        found = find_kept(place, desk.canvas, kept_early)
+        assert found.shape == Shape(expand_px=2.0)
+        assert found.prompts.labels == prompts.labels
+        for one, other in zip(found.prompts.points, prompts.points, strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+        assert found.prompts.box == (prompts.box and pytest.approx(prompts.box, abs=1e-5))
+
+
+def test_what_waits_goes_to_no_other_project(desk: Desk, tmp_path: Path) -> None:
+    (Path(settings.home()) / RESCUE).unlink(missing_ok=True)
+    desk.file.unlink()
+    square = QgsGeometry.fromRect(QgsRectangle(400000, 5800000, 400005, 5800002))
+    desk.at.keeper.keep(KeptObject(square, QgsCoordinateReferenceSystem("EPSG:25833"), {"prompt_id": "b"}))
+    assert len(desk.at.keeper.waiting) == 1
+    QgsProject.instance().clear()
+    assert not desk.at.keeper.waiting
+    rescued = QgsVectorLayer(f"{Path(settings.home()) / RESCUE}|layername={PLACED}", "rescued", "ogr")
+    assert [one["prompt_id"] for one in rescued.getFeatures()] == ["b"]

@@ -144,6 +144,29 @@ def test_quick_mode_keeps_with_the_next_click(desk: Desk, scenes: Path, truth: d
     assert desk.at.session.current is not None
 
 
+@pytest.mark.parametrize("by_box", [False, True], ids=["click", "box"])
+def test_quick_mode_goes_on_after_a_prompt_that_finds_nothing(
+    desk: Desk, scenes: Path, truth: dict, by_box: bool
+) -> None:
+    layer = raster(scenes, "utm")
+    desk.open(layer)
+    desk.canvas.zoomByFactor(2.0)
+    desk.at.tool.set_mode(Mode.QUICK)
+    desk.click(QgsPointXY(layer.extent().xMinimum() - 20, layer.extent().center().y()), layer)
+    failed = desk.at.session.current
+    wait_until(lambda: not failed.is_pending, 30)
+    plane = true_polygon(truth, "utm", PLANE)
+    if by_box:
+        box = plane.boundingBox()
+        desk.mouse.drag(
+            QgsPointXY(box.xMinimum(), box.yMaximum()), QgsPointXY(box.xMaximum(), box.yMinimum())
+        )
+    else:
+        desk.click(inner_point(plane), layer)
+    assert desk.at.session.current is not failed and desk.at.session.current.prompts.count == 1
+    desk.settle()
+
+
 def test_a_kept_object_is_corrected_in_its_place(desk: Desk, scenes: Path, truth: dict) -> None:
     layer = raster(scenes, "utm")
     desk.open(layer)
@@ -229,6 +252,26 @@ def test_an_engine_killed_in_the_middle_of_a_click(
     desk.settle()
     assert desk.at.session.current.prompts.count == 2
     assert sum("started again" in text for text in desk.iface.messages()) == 1
+
+
+def test_a_kept_object_that_gets_no_outline_is_called_back(desk: Desk, scenes: Path, truth: dict) -> None:
+    layer = raster(scenes, "utm")
+    desk.open(layer)
+    desk.canvas.zoomByFactor(2.0)
+    beside = QgsPointXY(layer.extent().xMinimum() - 20, layer.extent().center().y())
+    desk.click(beside, layer)
+    desk.mouse.key(Qt.Key.Key_Return)
+    desk.click(inner_point(true_polygon(truth, "utm", PLANE)), layer)
+    desk.settle()
+    (stranded,) = desk.at.session.leaving
+    wait_until(lambda: not stranded.is_pending, 30)
+    assert desk.at.session.awaited == 0
+    assert any("A kept object on utm has no outline; with none" in text for text in desk.iface.messages())
+    desk.mouse.key(Qt.Key.Key_Return)
+    assert len(desk.rows()) == 1 and desk.dock.object_box.undo.isEnabled()
+    desk.mouse.key(Qt.Key.Key_Z, CONTROL)
+    assert desk.at.session.current is stranded and len(desk.rows()) == 1
+    assert not desk.at.session.leaving
 
 
 def test_a_file_that_takes_nothing_loses_nothing(desk: Desk, scenes: Path, truth: dict) -> None:

@@ -23,6 +23,7 @@ class Desk:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.iface = Interface()
         self.folder = folder
+        self._unloaded = False
         QgsProject.instance().write(str(folder / "project.qgs"))
         self.dock = SegmentDock(self.iface.mainWindow())
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
@@ -81,8 +82,14 @@ class Desk:
             found.append({**feature.items(), "geometry": geometry})
         return found
 
+    def unload(self) -> None:
+        """Disable the plugin, unless that is done."""
+        if not self._unloaded:
+            self._unloaded = True
+            self.at.close()
+
     def close(self) -> None:
-        self.at.close()
+        self.unload()
         self.iface.removeDockWidget(self.dock)
         self.dock.deleteLater()
         self.iface.close()

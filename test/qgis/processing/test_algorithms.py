@@ -9,6 +9,7 @@ from layers import boxes_layer, inner_point, raster, true_polygon
 from osgeo import gdal
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsProcessingContext,
     QgsProcessingException,
@@ -17,10 +18,13 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.gui import QgsMapCanvas
 
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.processing.raster import Styler
+from ros_sam_qgis.session.shape import Shape
 from ros_sam_qgis.sources.file_source import FileSource
+from ros_sam_qgis.store.reopen import find_kept
 from ros_sam_qgis.video.stepping import frames_of
 
 PLANE, TRUCK = 1, 7
@@ -84,6 +88,29 @@ def test_boxes_of_another_crs_and_pixels_that_are_sent_give_the_same(
     (sent,) = rows_of(run("segment_by_boxes", parameters)).values()
     assert sent.geometry().equals(read.geometry())
     assert sent["area_m2"] == pytest.approx(read["area_m2"])
+
+
+@pytest.mark.parametrize("crs", ["EPSG:25833", "EPSG:3857"])
+def test_a_result_is_taken_to_hand_again_as_it_was_asked_for(
+    engine: Engine, scenes: Path, truth: dict, crs: str
+) -> None:
+    layer, boxes = raster(scenes, "utm"), boxes_layer(truth, "utm", [PLANE], "EPSG:25833")
+    if crs != "EPSG:25833":
+        moved = {"INPUT": boxes, "TARGET_CRS": QgsCoordinateReferenceSystem(crs), "OUTPUT": "memory:"}
+        import processing
+
+        boxes = processing.run("native:reprojectlayer", moved)["OUTPUT"]
+    parameters = {"INPUT": layer, "PROMPTS": boxes, "EXPAND": 2.0, "SMOOTH": 1.0, "OUTPUT": "memory:"}
+    result = run("segment_by_boxes", parameters)
+    (row,) = rows_of(result).values()
+    canvas = QgsMapCanvas()
+    canvas.setDestinationCrs(layer.crs())
+    canvas.setLayers([result["OUTPUT"]])
+    found = find_kept(inner_point(row.geometry()), canvas, FileSource(layer))
+    assert found.shape == Shape(expand_px=2.0, smooth_px=1.0)
+    box = true_polygon(truth, "utm", PLANE).boundingBox()
+    sides = box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
+    assert found.prompts.box == pytest.approx(sides, abs=1.0)
 
 
 def test_an_engine_of_its_own_where_none_runs(

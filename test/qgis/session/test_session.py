@@ -125,7 +125,6 @@ def test_prompts_add_up_and_are_taken_back(session: Session, scenes: Path, truth
     assert session.undo() and session.undo()
     assert session.current.prompts.is_empty and session.current.outline is None
     assert not session.undo()
-    assert not session.is_unfinished
 
 
 def test_an_object_kept_before_its_outline_came_is_kept_when_it_comes(
@@ -139,10 +138,10 @@ def test_an_object_kept_before_its_outline_came_is_kept_when_it_comes(
         session.click(point.x(), point.y(), 1)
         assert session.keep()
         session.class_name = "vehicle"
-    assert session.current is None and len(session.leaving) == 2 and session.is_unfinished
+    assert session.current is None and session.awaited == 2
     kept.wait(2, 90)
     assert {one.class_name for (one,) in kept.calls} == {"airplane", "vehicle"}
-    assert not session.is_unfinished
+    assert not session.leaving
 
 
 def test_what_is_at_hand_waits_on_its_layer(session: Session, scenes: Path, truth: dict) -> None:
@@ -153,7 +152,7 @@ def test_what_is_at_hand_waits_on_its_layer(session: Session, scenes: Path, trut
     session.use(second)
     assert session.current is None
     session.use(None)
-    assert session.current is None and session.is_unfinished
+    assert session.current is None
     session.use(first)
     assert session.current.prompts.points == ((point.x(), point.y()),)
     settle(session)
@@ -205,3 +204,11 @@ def test_a_layer_in_another_crs_than_its_file_has_that_crs_and_its_true_size(
     measured = session.current.outline.attributes["area_m2"]
     assert measured == pytest.approx(geometry.area() / 2.2, rel=0.2)  # at 46 degrees north
     let_run(0.01)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_prompts_are_read_as_they_were_written(flip: bool) -> None:
+    prompts = Prompts().with_box((1.5, -8.0, 3.0, -6.25)).with_point(2.0, -7.5, 1).with_point(9.0, -1.0, 0)
+    text = prompts.text(flip)
+    assert text == ("1.5 6.25 3 8; 2 7.5 1; 9 1 0" if flip else "1.5 -8 3 -6.25; 2 -7.5 1; 9 -1 0")
+    assert Prompts.from_text(text, flip) == prompts

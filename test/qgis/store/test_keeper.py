@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from osgeo import ogr
-from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle
-from waiting import wait_until
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
+from waiting import Heard, wait_until
 
 from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.store import output
-from ros_sam_qgis.store.keeper import Keeper
-from ros_sam_qgis.store.output import FILE, PLACED
+from ros_sam_qgis.store.keeper import Keeper, rescue
+from ros_sam_qgis.store.output import FILE, PLACED, ROLE, Key
+from ros_sam_qgis.store.target import Place
 
 UTM = QgsCoordinateReferenceSystem("EPSG:25833")
 NOWHERE = QgsCoordinateReferenceSystem()
@@ -94,6 +96,23 @@ def test_a_file_that_is_there_is_never_replaced(keeper: Keeper, folder: Path, pr
     assert ids(folder / FILE) == ["yesterday", "today"]
 
 
+@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, "pixels_scene")], ids=["utm", "pixels"])
+def test_a_layer_comes_back_to_the_project_as_it_was(
+    keeper: Keeper, folder: Path, project: QgsProject, crs: Any, table: str
+) -> None:
+    added = Heard(keeper.added)
+    keeper.keep(kept("first", crs))
+    keeper.keep(kept("second", crs))
+    project.removeAllMapLayers()
+    assert keeper.undo()
+    (layer,) = project.mapLayers().values()
+    assert [one for (one,) in added.calls][1:] == [layer]
+    assert layer.customProperty(ROLE) == table and layer.crs() == crs
+    keeper.keep(kept("third", crs))
+    assert len(project.mapLayers()) == 1
+    assert ids(folder / FILE, table) == ["first", "third"]
+
+
 def test_nothing_is_left_of_a_file_that_nobody_needed(keeper: Keeper, folder: Path) -> None:
     keeper.expect(UTM, "scene")
     wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
@@ -109,6 +128,29 @@ def test_what_cannot_be_written_at_last_goes_to_another_file(keeper: Keeper, fol
     keeper.failed.connect(told.append)
     keeper.keep(kept("second"))
     assert len(keeper.waiting) == 1 and FILE in told[0]
-    rescue = folder / "rescued.gpkg"
-    assert keeper.rescue(str(rescue)) == 1
-    assert ids(rescue) == ["second"] and not keeper.waiting
+    path = folder / "rescued.gpkg"
+    left, why = rescue(keeper.waiting, str(folder))
+    assert left == keeper.waiting and "cannot be made" in why
+    assert rescue(keeper.waiting, str(path)) == ([], "")
+    assert ids(path) == ["second"]
+
+
+def test_a_correction_that_does_not_fit_gives_way_to_the_next(
+    keeper: Keeper, folder: Path, project: QgsProject
+) -> None:
+    mine = QgsVectorLayer(
+        "Polygon?crs=EPSG:25833&field=prompt_id:string(9)&field=score:double", "m", "memory"
+    )
+    project.addMapLayer(mine)
+    keeper.write_to(mine)
+    keeper.keep(kept("a"))
+    (written,) = mine.getFeatures()
+    place = Key.of(mine), Place(written.id(), "a")
+    other = QgsGeometry.fromRect(QgsRectangle(400010.0, 5800000.0, 400015.0, 5800002.5))
+    told = Heard(keeper.failed)
+    both = QgsGeometry.collectGeometry([kept("a").geometry, other])
+    keeper.keep(replace(kept("a"), geometry=both, corrects=place))
+    assert "correct it again" in told.calls[0][0] and len(keeper.waiting) == 1
+    keeper.keep(replace(kept("a"), geometry=other, corrects=place))
+    (written,) = mine.getFeatures()
+    assert written.geometry().equals(other) and not keeper.waiting and len(told) == 1

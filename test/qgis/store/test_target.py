@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from ros_sam_qgis.store.target import (
     CrsUnfit,
     NotWritable,
     ObjectGone,
+    PartsUnfit,
     Target,
     create_geopackage,
     open_layer,
@@ -150,7 +152,9 @@ def test_an_edited_layer_takes_objects_at_once(target: Target, path: Path) -> No
     assert len(on_disk(path)) == 1
 
 
-def test_a_layer_of_the_users_keeps_its_own_fields(tmp_path: Path) -> None:
+@pytest.fixture
+def users(tmp_path: Path) -> tuple[Target, Path]:
+    """A layer of the user's that takes single polygons, and its file."""
     folder = tmp_path / "user"
     folder.mkdir()
     path = folder / "mine.gpkg"
@@ -160,7 +164,11 @@ def test_a_layer_of_the_users_keeps_its_own_fields(tmp_path: Path) -> None:
     QgsVectorFileWriter.writeAsVectorFormatV3(
         memory, str(path), QgsProject.instance().transformContext(), options
     )
-    target = Target(open_layer(str(path), "mine", "mine"))
+    return Target(open_layer(str(path), "mine", "mine")), path
+
+
+def test_a_layer_of_the_users_keeps_its_own_fields(users: tuple[Target, Path]) -> None:
+    target, path = users
     assert "class" in target.missing() and "score" not in target.missing()
     target.write(kept("a1"))
     (row,) = on_disk(path, "mine")
@@ -169,6 +177,21 @@ def test_a_layer_of_the_users_keeps_its_own_fields(tmp_path: Path) -> None:
     target.write(kept("b2"))
     assert [row["class"] for row in on_disk(path, "mine")] == [None, "ship"]
     assert on_disk(path, "mine")[1]["wkt"].startswith("POLYGON")
+
+
+def test_no_part_is_dropped_where_a_layer_takes_one(users: tuple[Target, Path]) -> None:
+    target, path = users
+    whole = kept("a1")
+    other = kept("a1", 400050.0).geometry
+    parts = replace(whole, geometry=QgsGeometry.collectGeometry([whole.geometry, other]))
+    with pytest.raises(PartsUnfit, match=r"mine takes single polygons and this has 2 parts; choose another"):
+        target.write(parts)
+    alone = replace(whole, geometry=QgsGeometry.collectGeometry([whole.geometry]))
+    place = target.write(alone)
+    with pytest.raises(PartsUnfit, match="correct it again"):
+        target.rewrite(place, replace(parts, corrects=("mine", place)))
+    (row,) = on_disk(path, "mine")
+    assert row["wkt"].startswith("POLYGON ((400000 5800000,")
 
 
 def test_another_layer_in_the_same_file_stays(path: Path, target: Target) -> None:
