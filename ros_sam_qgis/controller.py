@@ -114,6 +114,7 @@ class Controller(QObject):
 
     def _connect_qgis(self) -> None:
         self.canvas.destinationCrsChanged.connect(self._on_map_crs)
+        self.canvas.temporalRangeChanged.connect(self._on_map_time)
         self.iface.currentLayerChanged.connect(self._on_active_layer)
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_leave)
         QgsProject.instance().cleared.connect(self._on_project_gone)
@@ -124,6 +125,7 @@ class Controller(QObject):
         self.ahead.close()
         self.news.close()
         self.canvas.destinationCrsChanged.disconnect(self._on_map_crs)
+        self.canvas.temporalRangeChanged.disconnect(self._on_map_time)
         self.iface.currentLayerChanged.disconnect(self._on_active_layer)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_leave)
         QgsProject.instance().cleared.disconnect(self._on_project_gone)
@@ -306,6 +308,10 @@ class Controller(QObject):
 
     def _on_map_crs(self) -> None:
         self._show()
+        self._on_map_time()
+
+    def _on_map_time(self) -> None:
+        """Look anew at what QGIS draws; a file's pixels are the same at any time."""
         if isinstance(self.session.source, RenderedSource):
             self.refresh_source()
 

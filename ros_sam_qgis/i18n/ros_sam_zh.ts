@@ -552,6 +552,14 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>Python（3.11 或更高版本）</translation>
     </message>
     <message>
+      <source>QGIS cannot draw {layer}: {why}</source>
+      <translation>QGIS 无法绘制 {layer}：{why}</translation>
+    </message>
+    <message>
+      <source>QGIS draws nothing of {layer} here: it does not reach here, or its server does not answer.</source>
+      <translation>QGIS 在此处未绘制出 {layer} 的任何内容：图层未覆盖此处，或其服务器没有响应。</translation>
+    </message>
+    <message>
       <source>QGIS's authentication store did not take the token.</source>
       <translation>QGIS 的身份验证存储未能保存令牌。</translation>
     </message>
