@@ -108,7 +108,7 @@ class Controller(QObject):
         self.keeper.changed.connect(self._show_steps)
         self.keeper.written.connect(self._on_written)
         self.keeper.added.connect(self.player.show_objects)
-        self.files.opened.connect(self._on_frame)
+        self.files.opened.connect(self._on_opened)
         self.player.frame_changed.connect(self._on_frame)
         self.engine.reachable.connect(self._on_reachable)
 
@@ -271,6 +271,13 @@ class Controller(QObject):
     def _on_shape(self, shape: Any) -> None:
         self.session.reshape(shape)
         settings.set_shape(self.session.shape)
+
+    def _on_opened(self, layer: QgsRasterLayer) -> None:
+        """Go to the first frame of a video; the layer at hand may have become that just now."""
+        if layer is self.layer:
+            self.player.use(layer)
+            self.refresh_source()
+        self._on_frame(layer)
 
     def _on_frame(self, layer: QgsRasterLayer) -> None:
         self.set_layer(layer)

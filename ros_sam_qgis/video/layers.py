@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -28,9 +29,14 @@ from ..sources.native import percentiles
 from .scan import FrameFile
 
 VIDEO = "ros_sam/video"
-"""Custom property of every frame: the name of its video."""
+"""Custom property of every frame: the id of its video; in projects of before, its name."""
 SAMPLED = 5
 """Frames on which the contrast of a whole video is measured."""
+
+
+def new_id() -> str:
+    """Return an id that no other video has: names of folders repeat."""
+    return uuid.uuid4().hex
 
 
 def durations(frames: Sequence[FrameFile], step_s: float = 1.0) -> list[float]:
@@ -44,7 +50,7 @@ def frame_layer(frame: FrameFile, video: str, seconds: float) -> QgsRasterLayer:
 
     Args:
         frame: what to show.
-        video: name of the video that it belongs to.
+        video: id of the video that it belongs to.
         seconds: how long it stays.
     """
     layer = QgsRasterLayer(frame.path, frame.name)
@@ -108,7 +114,7 @@ def widest(stretches: Sequence[str]) -> str:
 
 
 def add_video(
-    frames: Sequence[FrameFile], video: str, project: QgsProject, step_s: float = 1.0
+    frames: Sequence[FrameFile], title: str, project: QgsProject, step_s: float = 1.0
 ) -> list[QgsRasterLayer]:
     """Add frames to a project as a group of temporal layers with the same colours, and return them.
 
@@ -117,13 +123,14 @@ def add_video(
     Raises:
         SourceUnreadable: pixels cannot be read.
     """
+    video = new_id()
     layers = [frame_layer(frame, video, seconds) for frame, seconds in zip(frames, durations(frames, step_s))]
     layers = [layer for layer in layers if layer.isValid()]
     if not layers:
         return []
     renderer = one_stretch(layers)
     root = project.layerTreeRoot()
-    group: QgsLayerTreeGroup = root.insertGroup(below_vectors(root), video)
+    group: QgsLayerTreeGroup = root.insertGroup(below_vectors(root), title)
     project.addMapLayers(layers, False)
     for layer in layers:
         layer.setRenderer(renderer.clone())

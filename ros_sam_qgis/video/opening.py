@@ -13,7 +13,7 @@ from ..dock.video_dialog import FILE, GROUP, VideoWish
 from ..i18n import tr
 from ..sources.source import SourceError
 from .decode import decode, read_reference
-from .layers import VIDEO, add_video, durations, make_temporal, one_stretch, set_project_time
+from .layers import VIDEO, add_video, durations, make_temporal, new_id, one_stretch, set_project_time
 from .scan import EPOCH, VIDEO_SUFFIXES, FrameFile, VideoError, find_frames, time_in
 
 EXPECTED = (VideoError, SourceError, OSError)
@@ -42,9 +42,9 @@ def open_video(
         return find_frames(wish.path, wish.start, step)
 
     def add(frames: list[FrameFile]) -> None:
-        video = os.path.splitext(os.path.basename(wish.path.rstrip("/\\")))[0]
+        title = os.path.splitext(os.path.basename(wish.path.rstrip("/\\")))[0]
         try:
-            layers = add_video(frames, video, QgsProject.instance(), step)
+            layers = add_video(frames, title, QgsProject.instance(), step)
         except SourceError as error:
             failed(str(error))
             return
@@ -72,9 +72,9 @@ def _open_group(
     except EXPECTED as error:
         failed(str(error))
         return
-    stays = durations(frames, wish.step_s or 1.0)
+    video, stays = new_id(), durations(frames, wish.step_s or 1.0)
     for layer, frame, seconds in zip(layers, frames, stays):
-        layer.setCustomProperty(VIDEO, wish.group)
+        layer.setCustomProperty(VIDEO, video)
         make_temporal(layer, frame.name, frame.time, seconds)
         layer.setRenderer(renderer.clone())
     set_project_time(QgsProject.instance(), stays[0])

@@ -32,7 +32,7 @@ from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, GROUP, VideoDialog, Vid
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.sources.style import Look, look_of
 from ros_sam_qgis.video.decode import FfmpegMissing, ReferenceUnfit, decode, find_ffmpeg, read_reference
-from ros_sam_qgis.video.layers import to_qt
+from ros_sam_qgis.video.layers import VIDEO, to_qt
 from ros_sam_qgis.video.stepping import frame_at, frames_of, range_of
 
 PLANE = 1
@@ -164,6 +164,48 @@ def test_a_group_becomes_a_video(desk: Desk, scenes: Path) -> None:
     frames = opened(desk, wish(kind=GROUP, group="mine", start=start, step_s=0.1))
     assert [frame.name() for frame in frames] == ["shot 0", "shot 1", "shot 2"]
     assert range_of(frames[2]).begin() == to_qt(start.replace(microsecond=200000))
+
+
+def test_a_group_whose_first_layer_is_at_hand_becomes_a_video(desk: Desk, scenes: Path) -> None:
+    group = QgsProject.instance().layerTreeRoot().insertGroup(0, "mine")
+    layers = [QgsRasterLayer(str(path), path.stem) for path in sorted((scenes / "video").glob("*.tif"))]
+    QgsProject.instance().addMapLayers(layers, False)
+    for layer in layers:
+        group.addLayer(layer)
+    desk.iface.setActiveLayer(layers[0])
+    desk.show(layers)
+    assert desk.dock.frames_box.isHidden()
+    frames = opened(desk, wish(kind=GROUP, group="mine"))
+    assert desk.at.layer is frames[0] is layers[0] and desk.dock.frames_box.isVisible()
+    assert desk.at.session.source.frame == layers[0].name()
+    desk.mouse.key(Qt.Key.Key_Period)
+    assert desk.at.layer is frames[1]
+
+
+def test_videos_of_one_name_are_two(desk: Desk, scenes: Path, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        shutil.copytree(scenes / "video", tmp_path / folder / "img")
+    first = opened(desk, wish(tmp_path / "one" / "img"))
+    desk.at.files.open_video(wish(tmp_path / "two" / "img"))
+    wait_until(lambda: desk.at.layer not in first, 60, "the second video")
+    second = frames_of(desk.at.layer)
+    assert len(first) == len(second) == 3 and frames_of(first[0]) == first
+    assert {frame.source() for frame in second}.isdisjoint(frame.source() for frame in first)
+    groups = QgsProject.instance().layerTreeRoot().findGroups()
+    assert [group.name() for group in groups] == ["img", "img"]
+    desk.at.choose_look((3, 2, 1), "0,100")
+    assert {look_of(frame) for frame in second} == {Look((3, 2, 1), "0,100")}
+    assert {look_of(frame) for frame in first} == {Look((1, 2, 3), "none")}
+
+
+def test_a_video_of_a_project_of_before_still_plays(desk: Desk, scenes: Path) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    for frame in frames:
+        frame.setCustomProperty(VIDEO, "video")
+    desk.at.set_layer(None)
+    desk.at.set_layer(frames[0])
+    desk.dock.frames_box.next.click()
+    assert desk.at.layer is frames[1]
 
 
 def test_one_stretch_for_all_frames(desk: Desk, tmp_path: Path, scenes: Path) -> None:
