@@ -266,7 +266,7 @@ class Controller(QObject):
     def choose_look(self, bands: tuple[int, ...], stretch: str) -> None:
         """Look at other bands of the layer, or with another stretch; empty is as styled."""
         if self.layer is not None:
-            choose_look(self.layer, bands, stretch, self.refresh_source, self._warn)
+            choose_look(self.layer, bands, stretch, self.refresh_source, self._warn, self)
 
     def _on_shape(self, shape: Any) -> None:
         self.session.reshape(shape)

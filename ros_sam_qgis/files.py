@@ -101,7 +101,7 @@ class Files(QObject):
     def open_video(self, wish: VideoWish) -> None:
         """Open a satellite video as a group of temporal layers."""
         self._tell(tr("Opening the video…"))
-        open_video(wish, self._on_video_open, self._warn)
+        open_video(wish, self._on_video_open, self._warn, self)
 
     def _may_add(self, layer: QgsVectorLayer, missing: list[str]) -> bool:
         text = tr("{layer} has no attributes {names}. Add them to it? Without them they are not kept.")
