@@ -11,6 +11,8 @@ from qgis.core import QgsApplication, QgsMessageLog, QgsTask
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal, pyqtSlot
 
+from .i18n import tr
+
 T = TypeVar("T")
 WAIT_S = 5.0
 """How long a thread waits for the main one, which may be waiting for that thread itself."""
@@ -58,7 +60,7 @@ class _Task(QgsTask):
         if good:
             self._done(self._result)
         else:
-            self._failed(self._error or f"{self.description()} failed")
+            self._failed(self._error or tr("{task} failed.").format(task=self.description()))
 
 
 def run_in_background(

@@ -596,6 +596,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>ROS-SAM：准备输出</translation>
     </message>
     <message>
+      <source>ROS-SAM: read pixels</source>
+      <translation>ROS-SAM：读取像素</translation>
+    </message>
+    <message>
       <source>Ready</source>
       <translation>就绪</translation>
     </message>
@@ -730,6 +734,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>The download is not what was published: {why}</source>
       <translation>下载的内容与发布的不一致：{why}</translation>
+    </message>
+    <message>
+      <source>The engine answered HTTP {status} and did not say why.</source>
+      <translation>引擎返回了 HTTP {status}，但未说明原因。</translation>
     </message>
     <message>
       <source>The engine asks for more pixels than it can hold.</source>
@@ -1060,6 +1068,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>找到 {count} 个目标。</translation>
     </message>
     <message>
+      <source>{crs} is no CRS</source>
+      <translation>{crs} 不是坐标参考系</translation>
+    </message>
+    <message>
       <source>{folder} cannot be written to: {why}</source>
       <translation>无法写入 {folder}：{why}</translation>
     </message>
@@ -1190,6 +1202,22 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{suffix} is no format of an export; use {known}.</source>
       <translation>{suffix} 不是可导出的格式；请使用 {known}。</translation>
+    </message>
+    <message>
+      <source>{task} failed.</source>
+      <translation>{task} 失败。</translation>
+    </message>
+    <message>
+      <source>{text} holds a number that is not finite</source>
+      <translation>{text} 中含有非有限数值</translation>
+    </message>
+    <message>
+      <source>{text} holds something that is no number</source>
+      <translation>{text} 中含有非数字内容</translation>
+    </message>
+    <message>
+      <source>{text}: {part} is neither a box nor a labelled point</source>
+      <translation>{text}：{part} 既不是框，也不是带标签的点</translation>
     </message>
     <message>
       <source>{why} {count} objects wait and are written as soon as that works.</source>
