@@ -11,6 +11,8 @@ from qgis.core import QgsApplication, QgsMessageLog, QgsTask
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal, pyqtSlot
 
+from .i18n import tr
+
 T = TypeVar("T")
 WAIT_S = 5.0
 """How long a thread waits for the main one, which may be waiting for that thread itself."""
@@ -25,13 +27,15 @@ class _Task(QgsTask):
     def __init__(
         self,
         title: str,
-        work: Callable[[], Any],
+        work: Callable[..., Any],
         done: Callable[[Any], None],
         failed: Callable[[str], None],
         expected: tuple[type[Exception], ...],
         owner: QObject | None,
+        steered: bool,
     ) -> None:
         super().__init__(title, QgsTask.Flag.CanCancel)
+        self._steered = steered
         self._work, self._done, self._failed, self._expected = work, done, failed, expected
         self._owner = owner
         self._result: Any = None
@@ -39,11 +43,15 @@ class _Task(QgsTask):
 
     def run(self) -> bool:
         try:
-            self._result = self._work()
+            self._result = self._work(self.setProgress, self.isCanceled) if self._steered else self._work()
         except self._expected as error:
             self._error = str(error)
             return False
         return True
+
+    def give_up(self, *_: object) -> None:
+        """Cancel: there is nobody any more who waits."""
+        self.cancel()
 
     def finished(self, good: bool) -> None:
         _running.discard(self)
@@ -52,16 +60,17 @@ class _Task(QgsTask):
         if good:
             self._done(self._result)
         else:
-            self._failed(self._error or f"{self.description()} failed")
+            self._failed(self._error or tr("{task} failed.").format(task=self.description()))
 
 
 def run_in_background(
     title: str,
-    work: Callable[[], Any],
+    work: Callable[..., Any],
     done: Callable[[Any], None],
     failed: Callable[[str], None],
     expected: tuple[type[Exception], ...] = (OSError, ValueError),
     owner: QObject | None = None,
+    steered: bool = False,
 ) -> None:
     """Run a function in another thread; one of two others follows on the main thread.
 
@@ -71,9 +80,12 @@ def run_in_background(
         done: takes what `work` returned.
         failed: takes the message of an expected exception.
         expected: exceptions that are part of life.
-        owner: whose the two others are; nobody is told once Qt has deleted it.
+        owner: whose the two others are; once Qt has deleted it the work is cancelled and nobody is told.
+        steered: `work` takes a function for its progress, 0 to 100, and one that tells whether to stop.
     """
-    task = _Task(title, work, done, failed, expected, owner)
+    task = _Task(title, work, done, failed, expected, owner, steered)
+    if owner is not None:
+        owner.destroyed.connect(task.give_up)
     _running.add(task)
     QgsApplication.taskManager().addTask(task)
 

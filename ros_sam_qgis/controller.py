@@ -110,12 +110,13 @@ class Controller(QObject):
         self.keeper.changed.connect(self._show_steps)
         self.keeper.written.connect(self._on_written)
         self.keeper.added.connect(self.player.show_objects)
-        self.files.opened.connect(self._on_frame)
+        self.files.opened.connect(self._on_opened)
         self.player.frame_changed.connect(self._on_frame)
         self.engine.reachable.connect(self._on_reachable)
 
     def _connect_qgis(self) -> None:
         self.canvas.destinationCrsChanged.connect(self._on_map_crs)
+        self.canvas.temporalRangeChanged.connect(self._on_map_time)
         self.iface.currentLayerChanged.connect(self._on_active_layer)
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_leave)
         QgsProject.instance().cleared.connect(self._on_project_gone)
@@ -126,6 +127,7 @@ class Controller(QObject):
         self.ahead.close()
         self.news.close()
         self.canvas.destinationCrsChanged.disconnect(self._on_map_crs)
+        self.canvas.temporalRangeChanged.disconnect(self._on_map_time)
         self.iface.currentLayerChanged.disconnect(self._on_active_layer)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_leave)
         QgsProject.instance().cleared.disconnect(self._on_project_gone)
@@ -263,11 +265,18 @@ class Controller(QObject):
     def choose_look(self, bands: tuple[int, ...], stretch: str) -> None:
         """Look at other bands of the layer, or with another stretch; empty is as styled."""
         if self.layer is not None:
-            choose_look(self.layer, bands, stretch, self.refresh_source, self._warn)
+            choose_look(self.layer, bands, stretch, self.refresh_source, self._warn, self)
 
     def _on_shape(self, shape: Any) -> None:
         self.session.reshape(shape)
         settings.set_shape(self.session.shape)
+
+    def _on_opened(self, layer: QgsRasterLayer) -> None:
+        """Go to the first frame of a video; the layer at hand may have become that just now."""
+        if layer is self.layer:
+            self.player.use(layer)
+            self.refresh_source()
+        self._on_frame(layer)
 
     def _on_frame(self, layer: QgsRasterLayer) -> None:
         self.set_layer(layer)
@@ -314,6 +323,10 @@ class Controller(QObject):
 
     def _on_map_crs(self) -> None:
         self._show()
+        self._on_map_time()
+
+    def _on_map_time(self) -> None:
+        """Look anew at what QGIS draws; a file's pixels are the same at any time."""
         if isinstance(self.session.source, RenderedSource):
             self.refresh_source()
 

@@ -105,7 +105,7 @@ class Files(QObject):
     def open_video(self, wish: VideoWish) -> None:
         """Open a satellite video as a group of temporal layers."""
         self._tell(tr("Opening the video…"))
-        open_video(wish, self._on_video_open, self._warn)
+        open_video(wish, self._on_video_open, self._warn, self)
 
     def _rescue(self, objects: Sequence[KeptObject], prefix: str, told: str) -> list[KeptObject]:
         """Write objects to the file of last resort and tell so; returns those that it does not take."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtCore import QCoreApplication, Qt, QTranslator
 from qgis.PyQt.QtWidgets import QAction
 
 from .controller import Controller
@@ -27,12 +27,13 @@ class RosSamPlugin:
 
     def __init__(self, iface: Any) -> None:
         self.iface = iface
+        self.translator: QTranslator | None = None
+        self._has_gui = False
 
     def initGui(self) -> None:
         """Add everything to QGIS; `unload` takes it away again, line by line."""
-        self.translator = load_translator()
-        if self.translator is not None:
-            QCoreApplication.installTranslator(self.translator)
+        self._translate()
+        self._has_gui = True
         self.engine = Engine(settings.choice)
         self.dock = SegmentDock(self.iface.mainWindow())
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
@@ -49,17 +50,31 @@ class RosSamPlugin:
 
     def initProcessing(self) -> None:
         """Add the algorithms; `qgis_process` calls this and nothing else."""
+        self._translate()
         self.provider = RosSamProvider(icon("ros_sam"))
         QgsApplication.processingRegistry().addProvider(self.provider)
 
     def unload(self) -> None:
         """Take everything away again."""
+        if self._has_gui:
+            self._unload_gui()
+        QgsApplication.processingRegistry().removeProvider(self.provider)
+        if self.translator is not None:
+            QCoreApplication.removeTranslator(self.translator)
+
+    def _translate(self) -> None:
+        """Have texts in QGIS's language, before the first of them is asked for."""
+        if self.translator is None:
+            self.translator = load_translator()
+            if self.translator is not None:
+                QCoreApplication.installTranslator(self.translator)
+
+    def _unload_gui(self) -> None:
         QgsApplication.instance().aboutToQuit.disconnect(self.engine.stop)
         self.controller.tool_changed.disconnect(self.action.setChecked)
         self.iface.removePluginRasterMenu("ROS-SAM", self.action)
         self.iface.removeToolBarIcon(self.action)
         self.action.deleteLater()
-        QgsApplication.processingRegistry().removeProvider(self.provider)
         self.desk.close()
         self.desk.deleteLater()
         self.controller.close()
@@ -68,8 +83,6 @@ class RosSamPlugin:
         self.dock.deleteLater()
         self.engine.stop()
         self.engine.deleteLater()
-        if self.translator is not None:
-            QCoreApplication.removeTranslator(self.translator)
 
     def _on_action(self, wanted: bool) -> None:
         if wanted:

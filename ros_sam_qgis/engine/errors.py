@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..i18n import tr
 from .texts import text_of
 
 CONNECTION_LOST = "ConnectionLost"
@@ -65,7 +66,8 @@ class Failure:
         """Read an error answer `{"error": {"type", "message", ...}}` of any shape."""
         error = answer.get("error") if isinstance(answer, dict) else None
         if not isinstance(error, dict):
-            return cls("InternalError", f"the engine answered HTTP {status} and did not say why", status)
+            text = tr("The engine answered HTTP {status} and did not say why.")
+            return cls("InternalError", text.format(status=status), status)
         details = {name: value for name, value in error.items() if name not in ("type", "message")}
         message = str(error.get("message", f"HTTP {status}"))
         return cls(str(error.get("type", "InternalError")), message, status, details)

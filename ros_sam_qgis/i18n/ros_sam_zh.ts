@@ -560,6 +560,14 @@ The result has a polygon for each object that gave one, in the CRS of the image,
       <translation>Python（3.11 或更高版本）</translation>
     </message>
     <message>
+      <source>QGIS cannot draw {layer}: {why}</source>
+      <translation>QGIS 无法绘制 {layer}：{why}</translation>
+    </message>
+    <message>
+      <source>QGIS draws nothing of {layer} here: it does not reach here, or its server does not answer.</source>
+      <translation>QGIS 在此处未绘制出 {layer} 的任何内容：图层未覆盖此处，或其服务器没有响应。</translation>
+    </message>
+    <message>
       <source>QGIS's authentication store did not take the token.</source>
       <translation>QGIS 的身份验证存储未能保存令牌。</translation>
     </message>
@@ -594,6 +602,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>ROS-SAM: prepare the output</source>
       <translation>ROS-SAM：准备输出</translation>
+    </message>
+    <message>
+      <source>ROS-SAM: read pixels</source>
+      <translation>ROS-SAM：读取像素</translation>
     </message>
     <message>
       <source>Ready</source>
@@ -730,6 +742,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>The download is not what was published: {why}</source>
       <translation>下载的内容与发布的不一致：{why}</translation>
+    </message>
+    <message>
+      <source>The engine answered HTTP {status} and did not say why.</source>
+      <translation>引擎返回了 HTTP {status}，但未说明原因。</translation>
     </message>
     <message>
       <source>The engine asks for more pixels than it can hold.</source>
@@ -1064,6 +1080,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>找到 {count} 个目标。</translation>
     </message>
     <message>
+      <source>{crs} is no CRS</source>
+      <translation>{crs} 不是坐标参考系</translation>
+    </message>
+    <message>
       <source>{folder} cannot be written to: {why}</source>
       <translation>无法写入 {folder}：{why}</translation>
     </message>
@@ -1202,6 +1222,22 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{suffix} is no format of an export; use {known}.</source>
       <translation>{suffix} 不是可导出的格式；请使用 {known}。</translation>
+    </message>
+    <message>
+      <source>{task} failed.</source>
+      <translation>{task} 失败。</translation>
+    </message>
+    <message>
+      <source>{text} holds a number that is not finite</source>
+      <translation>{text} 中含有非有限数值</translation>
+    </message>
+    <message>
+      <source>{text} holds something that is no number</source>
+      <translation>{text} 中含有非数字内容</translation>
+    </message>
+    <message>
+      <source>{text}: {part} is neither a box nor a labelled point</source>
+      <translation>{text}：{part} 既不是框，也不是带标签的点</translation>
     </message>
     <message>
       <source>{why} {count} objects wait and are written as soon as that works.</source>

@@ -28,11 +28,13 @@ class Installer(QObject):
     """Builds one environment.
 
     Signals:
+        begun: the environment is about to be changed.
         progressed: percent, and what is being done.
         logged: a line of output.
         finished: whether it worked, and what to tell the user.
     """
 
+    begun = pyqtSignal()
     progressed = pyqtSignal(int, str)
     logged = pyqtSignal(str)
     finished = pyqtSignal(bool, str)
@@ -82,6 +84,7 @@ class Installer(QObject):
             return
         if os.path.exists(os.path.join(self.folder, READY)):
             os.remove(os.path.join(self.folder, READY))
+        self.begun.emit()
         python = settings.environment_python(self.folder)
         begun = os.path.exists(os.path.join(self.folder, MADE))
         self._steps = plan(base, self.folder, python, wheel, variant, clear or not begun)

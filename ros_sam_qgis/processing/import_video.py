@@ -8,7 +8,6 @@ from typing import Any
 
 from osgeo import gdal
 from qgis.core import (
-    Qgis,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -25,13 +24,13 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDateTime
 from qgis.PyQt.QtGui import QIcon
 
-from ..background import call_on_main_thread, log, on_main_thread, read_where_it_lives
+from ..background import call_on_main_thread, on_main_thread, read_where_it_lives
 from ..i18n import tr
 from ..icons import icon
 from ..sources.source import SourceError
-from ..video.decode import TIFF_OPTIONS, DecodeCancelled, Reference, decode, read_reference
-from ..video.layers import add_video
-from ..video.scan import VIDEO_SUFFIXES, FrameFile, VideoError, find_frames
+from ..video.decode import TIFF_OPTIONS, Reference, decode, read_reference
+from ..video.layers import add_video, common_stretch
+from ..video.scan import VIDEO_SUFFIXES, Cancelled, FrameFile, VideoError, find_frames
 
 
 class ImportVideo(QgsProcessingAlgorithm):
@@ -125,6 +124,7 @@ class ImportVideo(QgsProcessingAlgorithm):
         source = "" if layer is None else str(read_where_it_lives(layer, layer.source))
         self._reference = source.split("|", 1)[0] or None
         self._frames: list[FrameFile] = []
+        self._stretch = "none"
         return True
 
     def processAlgorithm(
@@ -144,13 +144,17 @@ class ImportVideo(QgsProcessingAlgorithm):
             os.makedirs(target, exist_ok=True)
             if os.path.splitext(source)[1].lower() in VIDEO_SUFFIXES and os.path.isfile(source):
                 rate = 1.0 / step if step else None
-                self._frames = decode(
+                frames = decode(
                     source, target, reference, start, rate, feedback.setProgress, feedback.isCanceled
                 )
             else:
                 frames = find_frames(source, start, step or 1.0)
-                self._frames = self._copy(frames, target, reference, feedback)
-        except DecodeCancelled:
+                frames = self._copy(frames, target, reference, feedback)
+            if self._load:
+                paths = [frame.path for frame in frames]
+                self._stretch = common_stretch(paths, cancelled=feedback.isCanceled)
+            self._frames = frames
+        except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
         except (VideoError, SourceError, OSError) as error:
             raise QgsProcessingException(str(error)) from error
@@ -167,13 +171,10 @@ class ImportVideo(QgsProcessingAlgorithm):
         """
         if self._load and self._frames and context.project() is not None:
             if on_main_thread():
-                try:
-                    add_video(self._frames, self._title, context.project())
-                except SourceError as error:
-                    raise QgsProcessingException(str(error)) from error
+                add_video(self._frames, self._title, self._stretch, context.project())
             elif context.project() == QgsProject.instance():
-                frames, title = self._frames, self._title
-                call_on_main_thread(lambda: _load_later(frames, title))
+                frames, title, stretch = self._frames, self._title, self._stretch
+                call_on_main_thread(lambda: add_video(frames, title, stretch, QgsProject.instance()))
             else:
                 feedback.pushWarning(
                     tr("The frames are in {folder}. A model in the background cannot load them here.").format(
@@ -193,7 +194,7 @@ class ImportVideo(QgsProcessingAlgorithm):
         written = []
         for index, frame in enumerate(frames):
             if feedback.isCanceled():
-                raise DecodeCancelled(tr("Cancelled."))
+                raise Cancelled(tr("Cancelled."))
             path = os.path.join(folder, f"{frame.name}.tif")
             if os.path.exists(path) and os.path.samefile(path, frame.path):
                 raise VideoError(tr("The frames cannot be written over themselves; choose another folder."))
@@ -212,14 +213,6 @@ class ImportVideo(QgsProcessingAlgorithm):
             written.append(FrameFile(path, frame.name, frame.time))
             feedback.setProgress(100 * (index + 1) / len(frames))
         return written
-
-
-def _load_later(frames: list[FrameFile], title: str) -> None:
-    """Load frames when the algorithm has ended, and nobody is there any more to be told what failed."""
-    try:
-        add_video(frames, title, QgsProject.instance())
-    except SourceError as error:
-        log(str(error), Qgis.MessageLevel.Warning)
 
 
 def _utc(time: QDateTime) -> datetime | None:

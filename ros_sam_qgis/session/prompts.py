@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..i18n import tr
+
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
@@ -108,16 +110,20 @@ class Prompts:
             try:
                 numbers = [float(word) for word in part.split()]
             except ValueError as error:
-                raise PromptTextInvalid(f"{text!r} holds something that is no number") from error
+                why = tr("{text} holds something that is no number")
+                raise PromptTextInvalid(why.format(text=repr(text))) from error
             if not all(math.isfinite(number) for number in numbers):
-                raise PromptTextInvalid(f"{text!r} holds a number that is not finite")
+                raise PromptTextInvalid(
+                    tr("{text} holds a number that is not finite").format(text=repr(text))
+                )
             if len(numbers) == 4 and prompts.is_empty:
                 x0, y0, x1, y1 = numbers
                 prompts = prompts.with_box((x0, sign * y0, x1, sign * y1))
             elif len(numbers) == 3 and numbers[2] in (0.0, 1.0):
                 prompts = prompts.with_point(numbers[0], sign * numbers[1], int(numbers[2]))
             else:
-                raise PromptTextInvalid(f"{text!r}: {part.strip()!r} is neither a box nor a labelled point")
+                why = tr("{text}: {part} is neither a box nor a labelled point")
+                raise PromptTextInvalid(why.format(text=repr(text), part=repr(part.strip())))
         return prompts
 
 

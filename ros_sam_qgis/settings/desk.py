@@ -42,6 +42,7 @@ class SettingsDesk(QObject):
         iface.registerOptionsWidgetFactory(self._factory)
         dock.setup_wanted.connect(self.set_up)
         dock.settings_wanted.connect(self.open_page)
+        self.installer.begun.connect(self._on_begun)
         self.installer.finished.connect(self._on_installed)
         engine.status_changed.connect(self._on_status)
         self.offer_setup()
@@ -49,6 +50,7 @@ class SettingsDesk(QObject):
     def close(self) -> None:
         """Take the page away; a set-up under way is stopped, and can be gone on with."""
         self._iface.unregisterOptionsWidgetFactory(self._factory)
+        self.installer.begun.disconnect(self._on_begun)
         self.installer.finished.disconnect(self._on_installed)
         self._engine.status_changed.disconnect(self._on_status)
         self.installer.cancel()
@@ -94,6 +96,11 @@ class SettingsDesk(QObject):
         if self._dialog is not None:
             self._dialog.deleteLater()
             self._dialog = None
+
+    def _on_begun(self) -> None:
+        """End an engine that runs from the environment: on Windows its files are locked while it does."""
+        if settings.get("engine/kind") == settings.LOCAL and not settings.get("engine/python"):
+            self._engine.stop()
 
     def _on_installed(self, good: bool, _: str) -> None:
         self.offer_setup()

@@ -8,6 +8,7 @@ from typing import Any
 from qgis.core import QgsRasterLayer
 
 from ..background import run_in_background
+from ..i18n import tr
 from .grid import IDENTITY, from_answer
 from .native import RasterFacts, facts_of, percentiles, read_window, version_of
 from .source import Pixels, Source, Window, grown
@@ -109,7 +110,8 @@ class FileSource(Source):
             done()
 
         path, bands = self.path, self.bands
-        run_in_background("ROS-SAM: measure contrast", lambda: percentiles(path, bands), take, failed)
+        title = tr("ROS-SAM: measure contrast")
+        run_in_background(title, lambda: percentiles(path, bands), take, failed)
 
     def accept(self, answer: dict[str, Any]) -> bool:
         """Compare the engine's grid with what QGIS shows; where they differ, pixels are sent with ours."""
@@ -134,7 +136,8 @@ class FileSource(Source):
         """Read a window with a margin in another thread."""
         path, bands = self.path, self.bands
         wider = grown(window, self.facts.grid, MARGIN_PX)
-        run_in_background("ROS-SAM: read pixels", lambda: read_window(path, bands, wider), done, failed)
+        title = tr("ROS-SAM: read pixels")
+        run_in_background(title, lambda: read_window(path, bands, wider), done, failed)
 
 
 def gdal_name(layer: QgsRasterLayer) -> str:

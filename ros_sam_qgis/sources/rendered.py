@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 from qgis.core import (
     QgsMapLayer,
+    QgsMapLayerStyle,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
@@ -24,6 +26,8 @@ from .source import Pixels, Source, Window
 MARGIN = 0.15
 """Share of the view that is drawn beyond each of its edges."""
 LARGEST_PX = 4096
+PATIENCE_S = 2.0
+"""How long a picture that could not be drawn is not tried again: the mouse that moves asks all the time."""
 
 
 class RenderedSource(Source):
@@ -53,16 +57,19 @@ class RenderedSource(Source):
         self._address = _address(layer)
         self.grid = _grid(settings, covering, pixel)
         self._layer, self._settings = layer, QgsMapSettings(settings)
+        self._look = _look(layer, settings)
         self._image: QImage | None = None
         self._version = ""
         self._job: QgsMapRendererParallelJob | None = None
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[tuple[Callable[[], None], Callable[[str], None]]] = []
+        self._why_not, self._tried = "", 0.0
 
     @property
     def key(self) -> str:
-        """The layer and the place."""
+        """The layer, how it looks, and the place."""
         grid = self.grid
-        return f"{self.layer_id}|{grid.transform}|{grid.width}x{grid.height}|{self.crs.authid()}"
+        place = f"{grid.transform}|{grid.width}x{grid.height}|{self.crs.authid()}"
+        return f"{self.layer_id}|{self._look}|{place}"
 
     @property
     def provenance(self) -> str:
@@ -96,9 +103,13 @@ class RenderedSource(Source):
         if self._image is not None:
             done()
             return
-        self._waiting.append(done)
+        if self._why_not and time.monotonic() - self._tried < PATIENCE_S:
+            failed(self._why_not)
+            return
+        self._waiting.append((done, failed))
         if self._job is not None:
             return
+        self._look = _look(self._layer, self._settings)
         settings = QgsMapSettings()
         settings.setLayers([self._layer])
         settings.setDestinationCrs(self.crs)
@@ -106,6 +117,8 @@ class RenderedSource(Source):
         settings.setOutputSize(QSize(self.grid.width, self.grid.height))
         settings.setBackgroundColor(QColor(Qt.GlobalColor.transparent))
         settings.setTransformContext(QgsProject.instance().transformContext())
+        settings.setIsTemporal(self._settings.isTemporal())
+        settings.setTemporalRange(self._settings.temporalRange())
         self._job = QgsMapRendererParallelJob(settings)
         self._job.finished.connect(self._on_drawn)
         self._job.start()
@@ -137,11 +150,32 @@ class RenderedSource(Source):
         if job is None:
             return
         image = job.renderedImage().convertToFormat(QImage.Format.Format_RGBA8888)
-        self._image = image
-        self._version = hashlib.blake2b(_bytes(image), digest_size=12).hexdigest()
+        self._why_not, self._tried = self._fault(job, image), time.monotonic()
+        if not self._why_not:
+            self._image = image
+            self._version = hashlib.blake2b(_bytes(image), digest_size=12).hexdigest()
         waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            done()
+        for done, failed in waiting:
+            if self._why_not:
+                failed(self._why_not)
+            else:
+                done()
+
+    def _fault(self, job: QgsMapRendererParallelJob, image: QImage) -> str:
+        """Say why a picture is not to be kept; empty if nothing is wrong with it.
+
+        QGIS's WMS provider tells its log alone of a server that does not answer; the picture is empty then.
+        """
+        for error in job.errors():
+            return tr("QGIS cannot draw {layer}: {why}").format(layer=self.name, why=error.message)
+        empty = QImage(image.size(), image.format())
+        empty.fill(Qt.GlobalColor.transparent)
+        if image == empty:
+            text = tr(
+                "QGIS draws nothing of {layer} here: it does not reach here, or its server does not answer."
+            )
+            return text.format(layer=self.name)
+        return ""
 
 
 def _bytes(image: QImage) -> bytes:
@@ -164,6 +198,17 @@ def _grid(settings: QgsMapSettings, covering: QgsRectangle | None, pixel: float 
     height = top - math.floor(area.yMinimum() / pixel)
     transform = (pixel, 0.0, left * pixel, 0.0, -pixel, top * pixel)
     return PixelGrid(width, height, transform, settings.destinationCrs())
+
+
+def _look(layer: QgsMapLayer, settings: QgsMapSettings) -> str:
+    """Return a text that changes when the layer would be drawn otherwise: its style, its source, the time."""
+    style = QgsMapLayerStyle()
+    style.readFromLayer(layer)
+    parts = [style.xmlData(), layer.source()]
+    if settings.isTemporal() and layer.temporalProperties().isActive():
+        when = settings.temporalRange()
+        parts += [str(end.toMSecsSinceEpoch()) for end in (when.begin(), when.end()) if end.isValid()]
+    return hashlib.blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
 
 
 def _address(layer: QgsMapLayer) -> str:

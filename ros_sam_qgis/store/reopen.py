@@ -111,7 +111,7 @@ def _moved(prompts: Prompts, crs: str, source: Source) -> Prompts:
     """Return prompts of another CRS in that of a source."""
     there = QgsCoordinateReferenceSystem(crs)
     if not there.isValid():
-        raise PromptTextInvalid(f"{crs} is no CRS")
+        raise PromptTextInvalid(tr("{crs} is no CRS").format(crs=crs))
     points = transform([QgsPointXY(*xy) for xy in prompts.points], there, source.crs)
     moved = Prompts(tuple(points), prompts.labels)
     if prompts.box is None:

@@ -16,7 +16,7 @@ from osgeo import gdal
 from ..engine.environment import sanitised
 from ..i18n import tr
 from ..settings import store as settings
-from .scan import EPOCH, FrameFile, NoFrames, VideoError
+from .scan import EPOCH, Cancelled, FrameFile, NoFrames, VideoError
 
 TIFF_OPTIONS = ["COMPRESS=DEFLATE", "PREDICTOR=2", "TILED=YES"]
 
@@ -27,10 +27,6 @@ class FfmpegMissing(VideoError):
 
 class ReferenceUnfit(VideoError):
     """The georeference is not one of the video's frames."""
-
-
-class DecodeCancelled(VideoError):
-    """The user has changed his mind."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def decode(
         FfmpegMissing: there is no ffmpeg.
         NoFrames: ffmpeg finds none.
         ReferenceUnfit: it is for images of another size.
-        DecodeCancelled: as asked.
+        Cancelled: as asked.
     """
     ffmpeg = find_ffmpeg()
     rate = fps or frame_rate(ffmpeg, path)
@@ -135,7 +131,7 @@ def decode(
         images = _extract(ffmpeg, path, scratch, cancelled)
         for index, image in enumerate(images):
             if cancelled():
-                raise DecodeCancelled(tr("Cancelled."))
+                raise Cancelled(tr("Cancelled."))
             name = f"{stem}_{index:06d}"
             target = os.path.join(folder, f"{name}.tif")
             _georeference(image, target, reference)
@@ -175,7 +171,7 @@ def _extract(ffmpeg: str, path: str, scratch: str, cancelled: Callable[[], bool]
                 if cancelled():
                     process.kill()
                     process.wait()
-                    raise DecodeCancelled(tr("Cancelled.")) from None
+                    raise Cancelled(tr("Cancelled.")) from None
         errors.seek(0)
         said = errors.read().strip().splitlines()
     images = sorted(glob.glob(os.path.join(glob.escape(scratch), "*.png")))

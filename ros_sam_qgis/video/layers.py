@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 
 from qgis.core import (
-    Qgis,
     QgsContrastEnhancement,
+    QgsCoordinateReferenceSystem,
     QgsDateTimeRange,
     QgsLayerTree,
     QgsLayerTreeGroup,
@@ -23,14 +24,21 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDateTime, Qt
 
-from ..sources.file_source import FRAME, TIME, gdal_name
-from ..sources.native import percentiles
-from .scan import FrameFile
+from ..i18n import tr
+from ..sources.file_source import FRAME, TIME
+from ..sources.native import facts_of, percentiles
+from ..sources.source import SourceUnreadable
+from .scan import Cancelled, FrameFile
 
 VIDEO = "ros_sam/video"
-"""Custom property of every frame: the name of its video."""
+"""Custom property of every frame: the id of its video; in projects of before, its name."""
 SAMPLED = 5
 """Frames on which the contrast of a whole video is measured."""
+
+
+def new_id() -> str:
+    """Return an id that no other video has: names of folders repeat."""
+    return uuid.uuid4().hex
 
 
 def durations(frames: Sequence[FrameFile], step_s: float = 1.0) -> list[float]:
@@ -44,7 +52,7 @@ def frame_layer(frame: FrameFile, video: str, seconds: float) -> QgsRasterLayer:
 
     Args:
         frame: what to show.
-        video: name of the video that it belongs to.
+        video: id of the video that it belongs to.
         seconds: how long it stays.
     """
     layer = QgsRasterLayer(frame.path, frame.name)
@@ -64,21 +72,59 @@ def make_temporal(layer: QgsRasterLayer, name: str, time: datetime, seconds: flo
     properties.setIsActive(True)
 
 
-def one_stretch(layers: Sequence[QgsRasterLayer]) -> QgsRasterRenderer:
-    """Return the colours of a whole video: those of its first frame, with the contrast of several frames.
+def common_stretch(
+    paths: Sequence[str],
+    bands: tuple[int, ...] = (),
+    low: float = 0.02,
+    high: float = 0.98,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> str:
+    """Return one stretch for all frames of a video, as the engine reads it, measured on several of them.
+
+    That takes its time: call it in another thread. Frames that cannot be read are left out.
+
+    Args:
+        paths: by which GDAL opens the frames, at least one.
+        bands: one or three; by default the first three, or the only one.
+        low: share of the pixels that may be darker.
+        high: share of the pixels that may not be brighter.
+        cancelled: asked from frame to frame.
 
     Raises:
-        SourceUnreadable: pixels cannot be read.
+        SourceUnreadable: none of them can be read.
+        Cancelled: as asked.
     """
-    first = layers[0]
-    bands = (1, 2, 3) if first.bandCount() >= 3 else (1,)
-    provider = first.dataProvider()
-    if all(provider.sourceDataType(band) == Qgis.DataType.Byte for band in bands):
-        return first.renderer().clone()
-    step = max(1, len(layers) // SAMPLED)
-    measured = [percentiles(gdal_name(layer), bands) for layer in layers[::step][:SAMPLED]]
-    numbers = [float(number) for number in widest(measured).split(",")]
+    measured, wrong = [], SourceUnreadable()
+    for path in paths[:: max(1, len(paths) // SAMPLED)][:SAMPLED]:
+        if cancelled():
+            raise Cancelled(tr("Cancelled."))
+        try:
+            bands = bands or _first_bands(path)
+            measured.append(percentiles(path, bands, low, high))
+        except SourceUnreadable as error:
+            wrong = error
+    if not measured:
+        raise wrong
+    return widest(measured)
+
+
+def _first_bands(path: str) -> tuple[int, ...]:
+    return (1, 2, 3) if facts_of(path, QgsCoordinateReferenceSystem()).bands >= 3 else (1,)
+
+
+def renderer_with(layer: QgsRasterLayer, stretch: str) -> QgsRasterRenderer:
+    """Return the colours of a whole video: those of one of its frames, with a stretch.
+
+    Args:
+        layer: the frame.
+        stretch: of its first three bands, or of its only one; "none" is as it is styled.
+    """
+    if stretch == "none":
+        return layer.renderer().clone()
+    provider = layer.dataProvider()
+    numbers = [float(number) for number in stretch.split(",")]
     lows, highs = numbers[::2], numbers[1::2]
+    bands = tuple(range(1, len(lows) + 1))
     enhancements = []
     for band, low, high in zip(bands, lows, highs):
         enhancement = QgsContrastEnhancement(provider.dataType(band))
@@ -108,22 +154,27 @@ def widest(stretches: Sequence[str]) -> str:
 
 
 def add_video(
-    frames: Sequence[FrameFile], video: str, project: QgsProject, step_s: float = 1.0
+    frames: Sequence[FrameFile], title: str, stretch: str, project: QgsProject, step_s: float = 1.0
 ) -> list[QgsRasterLayer]:
     """Add frames to a project as a group of temporal layers with the same colours, and return them.
 
     Frames that cannot be read are left out.
 
-    Raises:
-        SourceUnreadable: pixels cannot be read.
+    Args:
+        frames: in their order.
+        title: of the group.
+        stretch: `common_stretch` of the frames.
+        project: takes them.
+        step_s: seconds that a single frame stays.
     """
+    video = new_id()
     layers = [frame_layer(frame, video, seconds) for frame, seconds in zip(frames, durations(frames, step_s))]
     layers = [layer for layer in layers if layer.isValid()]
     if not layers:
         return []
-    renderer = one_stretch(layers)
+    renderer = renderer_with(layers[0], stretch)
     root = project.layerTreeRoot()
-    group: QgsLayerTreeGroup = root.insertGroup(below_vectors(root), video)
+    group: QgsLayerTreeGroup = root.insertGroup(below_vectors(root), title)
     project.addMapLayers(layers, False)
     for layer in layers:
         layer.setRenderer(renderer.clone())

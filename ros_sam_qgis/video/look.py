@@ -6,13 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 
 from qgis.core import QgsRasterLayer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject
 
 from ..background import run_in_background
 from ..i18n import tr
 from ..sources.file_source import gdal_name
-from ..sources.native import percentiles
+from ..sources.source import SourceError
 from ..sources.style import BANDS, STRETCH, styled_look
-from .layers import SAMPLED, widest
+from .layers import common_stretch
+from .scan import VideoError
 from .stepping import frames_of
 
 
@@ -22,6 +25,7 @@ def choose_look(
     stretch: str,
     done: Callable[[], None],
     failed: Callable[[str], None],
+    owner: QObject | None = None,
 ) -> None:
     """Keep a choice with a layer and, if it is a frame, with its whole video.
 
@@ -33,6 +37,7 @@ def choose_look(
         stretch: as the engine reads it; empty for that of the style.
         done: called when it is kept.
         failed: takes a message where pixels cannot be read.
+        owner: whose the two functions are.
     """
     frames = frames_of(layer)
     share = re.fullmatch(r"([\d.]+)-([\d.]+)", stretch)
@@ -40,19 +45,19 @@ def choose_look(
         _keep(frames or [layer], bands, stretch)
         done()
         return
-    step = max(1, len(frames) // SAMPLED)
-    paths = [gdal_name(frame) for frame in frames[::step][:SAMPLED]]
+    paths = [gdal_name(frame) for frame in frames]
     chosen = bands or styled_look(layer).bands or (1,)
     low, high = float(share[1]) / 100, float(share[2]) / 100
 
-    def work() -> str:
-        return widest([percentiles(path, chosen, low, high) for path in paths])
+    def work(progress: Callable[[float], None], cancelled: Callable[[], bool]) -> str:
+        return common_stretch(paths, chosen, low, high, cancelled)
 
     def keep(measured: str) -> None:
-        _keep(frames, bands, measured)
+        _keep([frame for frame in frames if not sip.isdeleted(frame)], bands, measured)
         done()
 
-    run_in_background(tr("ROS-SAM: measure contrast"), work, keep, failed)
+    title, expected = tr("ROS-SAM: measure contrast"), (VideoError, SourceError, OSError)
+    run_in_background(title, work, keep, failed, expected, owner, steered=True)
 
 
 def _keep(layers: Sequence[QgsRasterLayer], bands: tuple[int, ...], stretch: str) -> None:

@@ -7,78 +7,109 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject
 
 from ..background import run_in_background
 from ..dock.video_dialog import FILE, GROUP, VideoWish
 from ..i18n import tr
+from ..sources.file_source import gdal_name
 from ..sources.source import SourceError
 from .decode import decode, read_reference
-from .layers import VIDEO, add_video, durations, make_temporal, one_stretch, set_project_time
+from .layers import (
+    VIDEO,
+    add_video,
+    common_stretch,
+    durations,
+    make_temporal,
+    new_id,
+    renderer_with,
+    set_project_time,
+)
 from .scan import EPOCH, VIDEO_SUFFIXES, FrameFile, VideoError, find_frames, time_in
 
 EXPECTED = (VideoError, SourceError, OSError)
 
 
-def open_video(
-    wish: VideoWish, done: Callable[[list[QgsRasterLayer]], None], failed: Callable[[str], None]
-) -> None:
+Done = Callable[[list[QgsRasterLayer]], None]
+Failed = Callable[[str], None]
+
+
+def open_video(wish: VideoWish, done: Done, failed: Failed, owner: QObject | None = None) -> None:
     """Find, or decode, the frames in the background; then add them to the project and hand them over.
 
     Args:
         wish: of the user.
         done: takes the frames' layers.
         failed: takes a message.
+        owner: whose the two functions are.
     """
     if wish.kind == GROUP:
-        _open_group(wish, done, failed)
+        _open_group(wish, done, failed, owner)
         return
     step = wish.step_s or 1.0
 
-    def work() -> list[FrameFile]:
-        if wish.kind == FILE and os.path.splitext(wish.path)[1].lower() in VIDEO_SUFFIXES:
-            reference = read_reference(wish.reference) if wish.reference else None
-            fps = 1.0 / wish.step_s if wish.step_s else None
-            return decode(wish.path, f"{os.path.splitext(wish.path)[0]}_frames", reference, wish.start, fps)
-        return find_frames(wish.path, wish.start, step)
+    def work(progress: Callable[[float], None], cancelled: Callable[[], bool]) -> tuple[list[FrameFile], str]:
+        frames = _find(wish, step, progress, cancelled)
+        return frames, common_stretch([frame.path for frame in frames], cancelled=cancelled)
 
-    def add(frames: list[FrameFile]) -> None:
-        video = os.path.splitext(os.path.basename(wish.path.rstrip("/\\")))[0]
-        try:
-            layers = add_video(frames, video, QgsProject.instance(), step)
-        except SourceError as error:
-            failed(str(error))
-            return
+    def add(found: tuple[list[FrameFile], str]) -> None:
+        frames, stretch = found
+        title = os.path.splitext(os.path.basename(wish.path.rstrip("/\\")))[0]
+        layers = add_video(frames, title, stretch, QgsProject.instance(), step)
         if layers:
             done(layers)
         else:
             failed(tr("{path} holds no frame that QGIS can read.").format(path=wish.path))
 
-    run_in_background(tr("ROS-SAM: open video"), work, add, failed, EXPECTED)
+    run_in_background(tr("ROS-SAM: open video"), work, add, failed, EXPECTED, owner, steered=True)
 
 
-def _open_group(
-    wish: VideoWish, done: Callable[[list[QgsRasterLayer]], None], failed: Callable[[str], None]
-) -> None:
+def _find(
+    wish: VideoWish, step: float, progress: Callable[[float], None], cancelled: Callable[[], bool]
+) -> list[FrameFile]:
+    if wish.kind != FILE or os.path.splitext(wish.path)[1].lower() not in VIDEO_SUFFIXES:
+        return find_frames(wish.path, wish.start, step)
+    reference = read_reference(wish.reference) if wish.reference else None
+    fps = 1.0 / wish.step_s if wish.step_s else None
+    folder = f"{os.path.splitext(wish.path)[0]}_frames"
+    return decode(wish.path, folder, reference, wish.start, fps, progress, cancelled)
+
+
+def _open_group(wish: VideoWish, done: Done, failed: Failed, owner: QObject | None) -> None:
     """Make the raster layers of a group the frames of a video, in their order in the group."""
     group = QgsProject.instance().layerTreeRoot().findGroup(wish.group)
     layers = [node.layer() for node in group.findLayers()] if group is not None else []
     layers = [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer.isValid()]
+    empty = tr("The group {name} holds no raster layers.").format(name=wish.group)
     if not layers:
-        failed(tr("The group {name} holds no raster layers.").format(name=wish.group))
+        failed(empty)
         return
-    try:
-        frames = frames_of_group(layers, wish)
-        renderer = one_stretch(layers)
-    except EXPECTED as error:
-        failed(str(error))
-        return
-    stays = durations(frames, wish.step_s or 1.0)
+    paths = [gdal_name(layer) for layer in layers]
+
+    def work(progress: Callable[[float], None], cancelled: Callable[[], bool]) -> str:
+        return common_stretch(paths, cancelled=cancelled)
+
+    def take(stretch: str) -> None:
+        left = [layer for layer in layers if not sip.isdeleted(layer)]
+        if left:
+            _make_video(left, stretch, wish)
+            done(left)
+        else:
+            failed(empty)
+
+    run_in_background(tr("ROS-SAM: open video"), work, take, failed, EXPECTED, owner, steered=True)
+
+
+def _make_video(layers: list[QgsRasterLayer], stretch: str, wish: VideoWish) -> None:
+    """Give layers the times and the colours of a video."""
+    frames, renderer = frames_of_group(layers, wish), renderer_with(layers[0], stretch)
+    video, stays = new_id(), durations(frames, wish.step_s or 1.0)
     for layer, frame, seconds in zip(layers, frames, stays):
-        layer.setCustomProperty(VIDEO, wish.group)
+        layer.setCustomProperty(VIDEO, video)
         make_temporal(layer, frame.name, frame.time, seconds)
         layer.setRenderer(renderer.clone())
     set_project_time(QgsProject.instance(), stays[0])
-    done(layers)
 
 
 def frames_of_group(layers: list[QgsRasterLayer], wish: VideoWish) -> list[FrameFile]:

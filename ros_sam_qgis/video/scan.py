@@ -29,6 +29,10 @@ class NoFrames(VideoError):
     """There is nothing that could be a frame."""
 
 
+class Cancelled(VideoError):
+    """The user has changed his mind."""
+
+
 @dataclass(frozen=True)
 class FrameFile:
     """One frame.

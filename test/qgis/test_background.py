@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from qgis.core import QgsApplication
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QComboBox
@@ -34,6 +35,30 @@ def test_a_widget_that_is_gone_is_not_told(deleted: bool) -> None:
     else:
         wait_until(lambda: told == [["True"]])
         assert box.itemText(0) == "True"
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("end", ["the user cancels", "its owner goes"])
+def test_long_work_tells_how_far_it_is_and_is_cancelled(end: str) -> None:
+    owner, stopped = QObject(), threading.Event()
+    told: list[Any] = []
+
+    def work(progress: Any, cancelled: Any) -> None:
+        progress(40.0)
+        while not cancelled():
+            stopped.wait(0.01)
+        stopped.set()
+
+    run_in_background("a long test", work, told.append, told.append, owner=owner, steered=True)
+    (task,) = [one for one in QgsApplication.taskManager().tasks() if one.description() == "a long test"]
+    wait_until(lambda: task.progress() == 40.0)
+    if end == "the user cancels":
+        task.cancel()
+    else:
+        sip.delete(owner)
+    wait_until(stopped.is_set)
+    let_run(0.2)
+    assert told == []
 
 
 def ask(read: Any, wait: Any) -> list[Any]:

@@ -13,10 +13,12 @@ from mouse import Mouse
 from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget
-from waiting import let_run, wait_until
+from waiting import Heard, let_run, wait_until
 
 import ros_sam_qgis
 from ros_sam_qgis.engine.engine import Status
+from ros_sam_qgis.install import installer
+from ros_sam_qgis.install.plan import Step, Variant
 from ros_sam_qgis.settings import store as settings
 
 
@@ -122,7 +124,38 @@ def test_qgis_process_needs_the_provider_only() -> None:
         for one in registry.providerById("ros_sam").algorithms():
             assert len(one.shortHelpString()) > 200
     finally:
-        registry.removeProvider(plugin.provider)
+        plugin.unload()
+    assert registry.providerById("ros_sam") is None
+
+
+def test_a_set_up_ends_the_engine_whose_files_it_changes(
+    iface: Interface, engine_python: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "environment_folder", lambda: str(tmp_path / "env"))
+    settings.put("engine/python", "")
+    settings.put("model", model)
+    python = Path(settings.environment_python(settings.environment_folder()))
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{engine_python}" "$@"\n')
+    python.chmod(0o755)
+    for name in ("made", "ready.json"):
+        (tmp_path / "env" / name).write_text("{}")
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    try:
+        plugin.engine.start()
+        wait_until(lambda: plugin.engine.status is Status.READY, 600)
+        pid = plugin.engine.pid
+        looks = [str(python), "-c", f"import os; raise SystemExit(os.path.exists('/proc/{pid}'))"]
+        steps = [Step("Make the environment, which is there", [], 0), Step("Look for the engine", looks, 100)]
+        monkeypatch.setattr(installer, "plan", lambda *_: list(steps))
+        finished = Heard(plugin.desk.installer.finished)
+        plugin.desk.installer.start(str(python), Variant.ONNX, False, str(tmp_path / "any.whl"))
+        assert plugin.engine.status is Status.OFF
+        assert finished.wait(seconds=60)[0]
+        wait_until(lambda: plugin.engine.status is Status.READY, 600)
+    finally:
+        plugin.unload()
 
 
 def test_the_page_keeps_what_was_typed(iface: Interface) -> None:

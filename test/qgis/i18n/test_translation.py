@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QSettings, QTranslator
 from qgis.PyQt.QtWidgets import QAbstractButton, QGroupBox, QLabel, QWidget
+from waiting import wait_until
 
 from ros_sam_qgis import i18n
 
@@ -27,6 +28,7 @@ SHOWN = {
     "addAction",
     "addItem",
     "addRow",
+    "run_in_background",
     "setPlaceholderText",
     "setText",
     "setTitle",
@@ -140,3 +142,23 @@ def test_the_dock_and_the_settings_are_chinese(chinese: None) -> None:
         ]
         assert english == []
         widget.deleteLater()
+
+
+def test_what_went_wrong_is_told_in_chinese(chinese: None) -> None:
+    from ros_sam_qgis.background import run_in_background
+    from ros_sam_qgis.engine.errors import Failure
+    from ros_sam_qgis.session.prompts import Prompts, PromptTextInvalid
+
+    told = [Failure.from_answer(500, None).text]
+    for text in ("here", "nan 1 1", "1 2"):
+        with pytest.raises(PromptTextInvalid) as raised:
+            Prompts.from_text(text)
+        told.append(str(raised.value))
+    count = len(told)
+
+    def lost() -> None:
+        raise OSError  # which does not say what was wrong
+
+    run_in_background("x", lost, told.append, told.append)
+    wait_until(lambda: len(told) > count)
+    assert all(CHINESE.search(text) for text in told), told

@@ -6,24 +6,28 @@ import math
 from pathlib import Path
 
 import pytest
+from desk import Desk
 from layers import inner_point, raster, true_polygon
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsDateTimeRange,
     QgsGeometry,
     QgsMapSettings,
     QgsProject,
     QgsRasterLayer,
+    QgsRasterLayerTemporalProperties,
     QgsRectangle,
 )
-from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtCore import QDateTime, QSize, Qt
 from waiting import let_run, wait_until
 
 from ros_sam_qgis.engine.frames import Frames
 from ros_sam_qgis.session.hover import Hover, Warmer
 from ros_sam_qgis.session.session import Session
 from ros_sam_qgis.session.shape import Shape
+from ros_sam_qgis.sources import rendered
 from ros_sam_qgis.sources.choose import source_of
 from ros_sam_qgis.sources.file_source import FileSource
 from ros_sam_qgis.sources.rendered import RenderedSource
@@ -113,6 +117,83 @@ def test_the_same_view_gives_the_same_picture(tiles: QgsRasterLayer) -> None:
     moved.setXMinimum(area.xMinimum() + 100 * pixel)
     moved.setXMaximum(area.xMaximum() + 100 * pixel)
     assert RenderedSource(tiles, view(moved)).key != first.key
+
+
+def drawn(source: RenderedSource) -> str:
+    """Have a picture drawn; return why it was not, empty if it was."""
+    told: list[str] = []
+    source.prepare(lambda: told.append(""), told.append)
+    wait_until(lambda: told, 60, "a picture")
+    return told[0]
+
+
+def middle() -> QgsRectangle:
+    """Return a part of the scene."""
+    return in_mercator(QgsGeometry.fromRect(QgsRectangle(400096, 5799920, 400136, 5799960))).boundingBox()
+
+
+def test_another_style_is_another_picture(tiles: QgsRasterLayer) -> None:
+    layer, area = tiles.clone(), middle()
+    first = RenderedSource(layer, view(area))
+    assert drawn(first) == ""
+    layer.brightnessFilter().setBrightness(120)
+    second = RenderedSource(layer, view(area))
+    assert drawn(second) == "" and second.key != first.key
+    assert second.at_once().data != first.at_once().data
+    layer.brightnessFilter().setBrightness(0)
+    assert RenderedSource(layer, view(area)).key == first.key
+
+
+def test_a_picture_is_of_the_time_on_screen(tiles: QgsRasterLayer) -> None:
+    layer, area = tiles.clone(), middle()
+    at = [QDateTime.fromString(f"2024-05-0{day}T00:00:00Z", Qt.DateFormat.ISODate) for day in range(1, 5)]
+    settings = [view(area), view(area)]
+    for one, begin in zip(settings, (at[0], at[2]), strict=True):
+        one.setIsTemporal(True)
+        one.setTemporalRange(QgsDateTimeRange(begin, begin.addSecs(60)))
+    assert RenderedSource(layer, settings[0]).key == RenderedSource(layer, settings[1]).key
+    properties = layer.temporalProperties()
+    properties.setMode(QgsRasterLayerTemporalProperties.ModeFixedTemporalRange)
+    properties.setFixedTemporalRange(QgsDateTimeRange(at[0], at[1]))
+    properties.setIsActive(True)
+    then, later = (RenderedSource(layer, one) for one in settings)
+    assert then.key != later.key
+    assert drawn(then) == "" and "draws nothing of tiles" in drawn(later)
+
+
+def test_a_picture_that_failed_is_drawn_again(tiles: QgsRasterLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png&zmin=18&zmax=18", "gone", "wms")
+    source = RenderedSource(gone, view(middle()))
+    assert "draws nothing of gone" in drawn(source) and source.at_once() is None
+    gone.setDataSource(tiles.source(), "gone", "wms")
+    assert "draws nothing of gone" in drawn(source), "a mouse that moves must not ask the server all the time"
+    monkeypatch.setattr(rendered, "PATIENCE_S", 0.0)
+    assert drawn(source) == "" and source.at_once() is not None
+
+
+def test_a_file_that_is_cut_off_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "cut.tif"
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 512, 512, 1)
+    dataset.SetGeoTransform((1503000, 1, 0, 6880512, 0, -1))
+    dataset.SetProjection(MERCATOR.toWkt())
+    dataset.GetRasterBand(1).Fill(100)
+    del dataset
+    layer = QgsRasterLayer(str(path), "cut")
+    path.write_bytes(path.read_bytes()[:100_000])
+    source = RenderedSource(layer, view(layer.extent()))
+    assert "cannot draw cut" in drawn(source) and source.at_once() is None
+
+
+def test_the_picture_follows_the_time_of_the_map(tiles: QgsRasterLayer, engine, tmp_path: Path) -> None:
+    layer, desk = tiles.clone(), Desk(engine, tmp_path)
+    layer.temporalProperties().setMode(QgsRasterLayerTemporalProperties.ModeRedrawLayerOnly)
+    layer.temporalProperties().setIsActive(True)
+    desk.open(layer)
+    before = desk.at.session.source.key
+    when = QDateTime.fromString("2024-05-01T00:00:00Z", Qt.DateFormat.ISODate)
+    desk.canvas.setTemporalRange(QgsDateTimeRange(when, when.addSecs(60)))
+    assert desk.at.session.source.key != before
+    desk.close()
 
 
 def test_a_picture_grows_to_hold_prompts_outside_the_view(tiles: QgsRasterLayer) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 from desk import Desk
 from layers import inner_point, true_polygon
 from osgeo import gdal
+from pulse import Pulse
 from qgis.core import (
+    QgsApplication,
     QgsDateTimeRange,
     QgsExpressionContext,
     QgsExpressionContextUtils,
@@ -20,19 +24,23 @@ from qgis.core import (
     QgsMapSettings,
     QgsProject,
     QgsRasterLayer,
+    QgsTask,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDateTime, QSize, Qt
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QDialogButtonBox
 from waiting import let_run, wait_until
 
+from ros_sam_qgis.background import on_main_thread
 from ros_sam_qgis.dock.look_dialog import LookDialog
 from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, GROUP, VideoDialog, VideoWish
 from ros_sam_qgis.engine.engine import Engine
-from ros_sam_qgis.sources.style import Look, look_of
+from ros_sam_qgis.sources.native import percentiles
+from ros_sam_qgis.sources.style import Look, look_of, styled_look
 from ros_sam_qgis.video.decode import FfmpegMissing, ReferenceUnfit, decode, find_ffmpeg, read_reference
-from ros_sam_qgis.video.layers import to_qt
+from ros_sam_qgis.video.layers import VIDEO, to_qt, widest
 from ros_sam_qgis.video.stepping import frame_at, frames_of, range_of
 
 PLANE = 1
@@ -166,6 +174,48 @@ def test_a_group_becomes_a_video(desk: Desk, scenes: Path) -> None:
     assert range_of(frames[2]).begin() == to_qt(start.replace(microsecond=200000))
 
 
+def test_a_group_whose_first_layer_is_at_hand_becomes_a_video(desk: Desk, scenes: Path) -> None:
+    group = QgsProject.instance().layerTreeRoot().insertGroup(0, "mine")
+    layers = [QgsRasterLayer(str(path), path.stem) for path in sorted((scenes / "video").glob("*.tif"))]
+    QgsProject.instance().addMapLayers(layers, False)
+    for layer in layers:
+        group.addLayer(layer)
+    desk.iface.setActiveLayer(layers[0])
+    desk.show(layers)
+    assert desk.dock.frames_box.isHidden()
+    frames = opened(desk, wish(kind=GROUP, group="mine"))
+    assert desk.at.layer is frames[0] is layers[0] and desk.dock.frames_box.isVisible()
+    assert desk.at.session.source.frame == layers[0].name()
+    desk.mouse.key(Qt.Key.Key_Period)
+    assert desk.at.layer is frames[1]
+
+
+def test_videos_of_one_name_are_two(desk: Desk, scenes: Path, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        shutil.copytree(scenes / "video", tmp_path / folder / "img")
+    first = opened(desk, wish(tmp_path / "one" / "img"))
+    desk.at.files.open_video(wish(tmp_path / "two" / "img"))
+    wait_until(lambda: desk.at.layer not in first, 60, "the second video")
+    second = frames_of(desk.at.layer)
+    assert len(first) == len(second) == 3 and frames_of(first[0]) == first
+    assert {frame.source() for frame in second}.isdisjoint(frame.source() for frame in first)
+    groups = QgsProject.instance().layerTreeRoot().findGroups()
+    assert [group.name() for group in groups] == ["img", "img"]
+    desk.at.choose_look((3, 2, 1), "0,100")
+    assert {look_of(frame) for frame in second} == {Look((3, 2, 1), "0,100")}
+    assert {look_of(frame) for frame in first} == {Look((1, 2, 3), "none")}
+
+
+def test_a_video_of_a_project_of_before_still_plays(desk: Desk, scenes: Path) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    for frame in frames:
+        frame.setCustomProperty(VIDEO, "video")
+    desk.at.set_layer(None)
+    desk.at.set_layer(frames[0])
+    desk.dock.frames_box.next.click()
+    assert desk.at.layer is frames[1]
+
+
 def test_one_stretch_for_all_frames(desk: Desk, tmp_path: Path, scenes: Path) -> None:
     folder = tmp_path / "deep"
     folder.mkdir()
@@ -181,9 +231,116 @@ def test_one_stretch_for_all_frames(desk: Desk, tmp_path: Path, scenes: Path) ->
     assert low == min(values) and high == max(values)
 
 
-def _range(path: Path) -> list[str]:
-    from ros_sam_qgis.sources.native import percentiles
+def deep_frames(folder: Path, scenes: Path, count: int = 5) -> Path:
+    """Make a video of large frames with three bands of 16 bit."""
+    folder.mkdir()
+    for number in range(count):
+        options = {"bandList": [3, 2, 1], "width": 1024, "height": 1024}
+        gdal.Translate(str(folder / f"f{number}.tif"), str(scenes / "deep.tif"), **options)
+    return folder
 
+
+def test_the_longest_block_while_a_video_of_16_bit_is_opened(
+    desk: Desk, tmp_path: Path, scenes: Path, report: Callable[[str], None]
+) -> None:
+    wanted, pulse = wish(deep_frames(tmp_path / "deep", scenes)), Pulse()
+    longest_ms = pulse.during(lambda: desk.at.files.open_video(wanted), lambda: frames_of(desk.at.layer), 60)
+    report(f"longest block of the event loop, a video of 5 frames of 16 bit opened: {longest_ms:.0f} ms")
+    assert len(frames_of(desk.at.layer)) == 5
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    one = Held()
+    monkeypatch.setattr("ros_sam_qgis.video.layers.percentiles", one)
+    yield one
+    one.go.set()
+
+
+class Held:
+    """Measures contrast as soon as it may."""
+
+    def __init__(self) -> None:
+        self.go = Event()
+        self.asked: list[str] = []
+
+    def __call__(self, path: str, *arguments: object) -> str:
+        assert not on_main_thread()
+        self.asked.append(path)
+        assert self.go.wait(30)
+        return percentiles(path, *arguments)
+
+
+def task_of(title: str) -> QgsTask:
+    """Return what stands in QGIS's list of tasks."""
+    (task,) = [one for one in QgsApplication.taskManager().tasks() if title in one.description()]
+    return task
+
+
+def test_opening_is_cancelled_from_the_list_of_tasks(
+    desk: Desk, tmp_path: Path, scenes: Path, held: Held
+) -> None:
+    desk.at.files.open_video(wish(deep_frames(tmp_path / "deep", scenes)))
+    wait_until(lambda: held.asked, 30)
+    task_of("open video").cancel()
+    held.go.set()
+    let_run(0.5)
+    assert len(held.asked) == 1 and QgsProject.instance().mapLayers() == {}
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_ffmpeg_is_stopped_from_the_list_of_tasks(desk: Desk, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.mkv")  # nobody writes to it, so that ffmpeg waits
+    desk.at.files.open_video(wish(tmp_path / "endless.mkv", FILE, step_s=0.5))
+    written = tmp_path / "endless_frames"
+    wait_until(lambda: written.is_dir() and any(written.iterdir()), 30, "ffmpeg")
+    task_of("open video").cancel()
+    wait_until(lambda: not any(written.iterdir()), 10, "the end of ffmpeg")
+    assert not any("frames" in text for text in desk.iface.messages())
+
+
+def test_a_plugin_that_is_gone_adds_no_frames(desk: Desk, tmp_path: Path, scenes: Path, held: Held) -> None:
+    desk.at.files.open_video(wish(deep_frames(tmp_path / "deep", scenes)))
+    wait_until(lambda: held.asked, 30)
+    sip.delete(desk.at.files)
+    held.go.set()
+    let_run(0.5)
+    assert QgsProject.instance().mapLayers() == {}
+
+
+def test_frames_may_leave_while_their_contrast_is_measured(
+    desk: Desk, tmp_path: Path, scenes: Path, held: Held
+) -> None:
+    project = QgsProject.instance()
+    group = project.layerTreeRoot().insertGroup(0, "mine")
+    for path in sorted(deep_frames(tmp_path / "deep", scenes).glob("*.tif")):
+        group.addLayer(project.addMapLayer(QgsRasterLayer(str(path), path.stem), False))
+    first, second, *_ = [node.layer() for node in group.findLayers()]
+    desk.at.files.open_video(wish(kind=GROUP, group="mine"))
+    wait_until(lambda: held.asked, 30)
+    project.removeMapLayer(second.id())
+    assert frames_of(first) == []
+    held.go.set()
+    wait_until(lambda: len(frames_of(first)) == 4, 30, "the frames that are left")
+    held.go.clear()
+    held.asked.clear()
+    desk.at.choose_look((), "5-95")
+    wait_until(lambda: held.asked, 30)
+    project.removeMapLayer(frames_of(first)[1].id())
+    held.go.set()
+    wait_until(lambda: look_of(first).stretch != styled_look(first).stretch, 30, "the choice")
+    measured = widest([percentiles(path, (1, 2, 3), 0.05, 0.95) for path in held.asked])
+    assert {look_of(frame).stretch for frame in frames_of(first)} == {measured}
+
+
+def test_a_frame_that_cannot_be_read_is_left_out(desk: Desk, tmp_path: Path, scenes: Path) -> None:
+    folder = deep_frames(tmp_path / "deep", scenes)
+    (folder / "f0.tif").write_bytes(b"no picture")
+    assert [frame.name() for frame in opened(desk, wish(folder))] == ["f1", "f2", "f3", "f4"]
+
+
+def _range(path: Path) -> list[str]:
     return percentiles(str(path), (1,)).split(",")
 
 
