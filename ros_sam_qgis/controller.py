@@ -161,9 +161,9 @@ class Controller(QObject):
         if name and name not in names:
             names.append(name)
             settings.set_classes(names)
-            for layer in QgsProject.instance().mapLayers().values():
-                if isinstance(layer, QgsVectorLayer):
-                    restyle_objects(layer, names)
+        for layer in QgsProject.instance().mapLayers().values():
+            if isinstance(layer, QgsVectorLayer):
+                restyle_objects(layer, names)
         self.session.classify(name)
         settings.put("class", self.session.class_name)
         self._show()
@@ -280,7 +280,8 @@ class Controller(QObject):
         log(f"{object_id}: {failure.type}: {failure.message}", Qgis.MessageLevel.Warning)
         self._warn(failure.text)
 
-    def _on_written(self, layer: QgsVectorLayer) -> None:
+    def _on_written(self, layer: QgsVectorLayer, class_name: str) -> None:
+        restyle_objects(layer, [class_name])
         self.dock.object_box.count(layer.featureCount(), layer.name())
         self._show()
 
