@@ -66,7 +66,7 @@ class Controller(QObject):
         self._connect_dock()
         self._connect_work()
         self._connect_qgis()
-        self.dock.show_models([], settings.get("model"))
+        self._follow_model()
         self._on_active_layer(iface.activeLayer())
 
     # What is connected with what
@@ -111,6 +111,7 @@ class Controller(QObject):
         self.files.opened.connect(self._on_frame)
         self.player.frame_changed.connect(self._on_frame)
         self.engine.reachable.connect(self._on_reachable)
+        self.engine.status_changed.connect(self._follow_model)
 
     def _connect_qgis(self) -> None:
         self.canvas.destinationCrsChanged.connect(self._on_map_crs)
@@ -129,6 +130,7 @@ class Controller(QObject):
         QgsProject.instance().cleared.disconnect(self._on_project_gone)
         self._watch(None)
         self.engine.reachable.disconnect(self._on_reachable)
+        self.engine.status_changed.disconnect(self._follow_model)
         self.files.close()
         self.player.close()
         self.session.changed.disconnect(self._show)
@@ -249,8 +251,8 @@ class Controller(QObject):
     # What the dock says
 
     def _on_model(self, name: str) -> None:
-        settings.put("model", name)
-        self.session.model = name
+        settings.set_model(name)
+        self._follow_model()
         self.ahead.look()
 
     def _on_look(self) -> None:
@@ -288,6 +290,10 @@ class Controller(QObject):
     def _on_reachable(self) -> None:
         if self.layer is not None and self.session.current is None:
             self.refresh_source()
+
+    def _follow_model(self, *_: Any) -> None:
+        """Ask for the model that the dock shows; the engine starts anew when the settings have changed."""
+        self.session.model = settings.model() or None
 
     # What QGIS says
 

@@ -41,7 +41,8 @@ class SegmentDock(QgsDockWidget):
     Signals:
         layer_chosen: a raster layer, or None.
         output_chosen: a vector layer, or None for the plugin's own file.
-        model_chosen, class_typed: a name.
+        model_chosen: a name or a file; empty for the engine's own.
+        class_typed: a name.
         mode_chosen: a `Mode`.
         tool_toggled: the map tool is wanted, or not.
         setup_wanted, retry_wanted, settings_wanted, export_wanted, video_wanted, look_wanted: buttons.
@@ -112,12 +113,25 @@ class SegmentDock(QgsDockWidget):
         self.output.setLayer(layer)
         self.output.blockSignals(False)
 
-    def show_models(self, names: list[str], current: str) -> None:
-        """List the models that are installed, without a signal."""
+    def show_models(self, names: list[str], current: str, own: str = "") -> None:
+        """List the models that can be chosen, without a signal.
+
+        Args:
+            names: what is installed.
+            current: the one that is used; empty is the engine's own.
+            own: what that is called, where it is no choice of ours.
+        """
+        current = "" if current == own else current
+        others = [name for name in names if name != own]
+        if current and current not in others:
+            others.insert(0, current)
         self.model.blockSignals(True)
         self.model.clear()
-        self.model.addItems(names if current in names else [current, *names])
-        self.model.setCurrentText(current)
+        if own or not current:
+            self.model.addItem(own, "")
+        for name in others:
+            self.model.addItem(name, name)
+        self.model.setCurrentIndex(self.model.findData(current))
         self.model.blockSignals(False)
 
     def show_classes(self, names: list[str], current: str) -> None:
@@ -170,7 +184,7 @@ class SegmentDock(QgsDockWidget):
         self.layer.setToolTip(tr("Image with the objects: any raster layer"))
         self.layer.layerChanged.connect(lambda layer: self.layer_chosen.emit(layer))
         self.model = QComboBox()
-        self.model.textActivated.connect(self.model_chosen)
+        self.model.activated.connect(lambda row: self.model_chosen.emit(self.model.itemData(row)))
         self.model.setToolTip(tr("Model that outlines; the settings offer more"))
         self.output = QgsMapLayerComboBox()
         self.output.setFilters(
