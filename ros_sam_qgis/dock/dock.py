@@ -103,15 +103,11 @@ class SegmentDock(QgsDockWidget):
 
     def show_layer(self, layer: QgsMapLayer | None) -> None:
         """Show which layer is looked at, without a signal."""
-        self.layer.blockSignals(True)
-        self.layer.setLayer(layer)
-        self.layer.blockSignals(False)
+        _show(self.layer, layer)
 
     def show_output(self, layer: QgsMapLayer | None) -> None:
         """Show which layer is written to, without a signal."""
-        self.output.blockSignals(True)
-        self.output.setLayer(layer)
-        self.output.blockSignals(False)
+        _show(self.output, layer)
 
     def show_models(self, names: list[str], current: str, own: str = "") -> None:
         """List the models that can be chosen, without a signal.
@@ -181,6 +177,7 @@ class SegmentDock(QgsDockWidget):
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.layer.setAllowEmptyLayer(True)
+        _show(self.layer, None)
         self.layer.setToolTip(tr("Image with the objects: any raster layer"))
         self.layer.layerChanged.connect(lambda layer: self.layer_chosen.emit(layer))
         self.model = QComboBox()
@@ -191,6 +188,7 @@ class SegmentDock(QgsDockWidget):
             QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.WritableLayer
         )
         self.output.setAllowEmptyLayer(True, tr("GeoPackage beside the project"))
+        _show(self.output, None)
         self.output.setToolTip(tr("Where kept objects are written, each at once"))
         self.output.layerChanged.connect(lambda layer: self.output_chosen.emit(layer))
         self.class_name = QComboBox()
@@ -268,6 +266,16 @@ class SegmentDock(QgsDockWidget):
         row.addWidget(self.video)
         row.addWidget(self.export)
         return row
+
+
+def _show(box: QgsMapLayerComboBox, layer: QgsMapLayer | None) -> None:
+    """Show a layer in a list, or the list's first row, which is empty, without a signal."""
+    box.blockSignals(True)
+    if layer is None:
+        box.setCurrentIndex(0)
+    else:
+        box.setLayer(layer)
+    box.blockSignals(False)
 
 
 def name_of(status: Status) -> str:
