@@ -67,7 +67,7 @@ class Controller(QObject):
         self._connect_dock()
         self._connect_work()
         self._connect_qgis()
-        self.dock.show_models([], settings.get("model"))
+        self._follow_model()
         self._on_active_layer(iface.activeLayer())
 
     # What is connected with what
@@ -113,6 +113,7 @@ class Controller(QObject):
         self.files.opened.connect(self._on_opened)
         self.player.frame_changed.connect(self._on_frame)
         self.engine.reachable.connect(self._on_reachable)
+        self.engine.status_changed.connect(self._follow_model)
 
     def _connect_qgis(self) -> None:
         self.canvas.destinationCrsChanged.connect(self._on_map_crs)
@@ -133,6 +134,7 @@ class Controller(QObject):
         QgsProject.instance().cleared.disconnect(self._on_project_gone)
         self._watch(None)
         self.engine.reachable.disconnect(self._on_reachable)
+        self.engine.status_changed.disconnect(self._follow_model)
         self.files.close(self.session.give_up())
         self.player.close()
         self.session.changed.disconnect(self._show)
@@ -165,9 +167,9 @@ class Controller(QObject):
         if name and name not in names:
             names.append(name)
             settings.set_classes(names)
-            for layer in QgsProject.instance().mapLayers().values():
-                if isinstance(layer, QgsVectorLayer):
-                    restyle_objects(layer, names)
+        for layer in QgsProject.instance().mapLayers().values():
+            if isinstance(layer, QgsVectorLayer):
+                restyle_objects(layer, names)
         self.session.classify(name)
         settings.put("class", self.session.class_name)
         self._show()
@@ -250,8 +252,8 @@ class Controller(QObject):
     # What the dock says
 
     def _on_model(self, name: str) -> None:
-        settings.put("model", name)
-        self.session.model = name
+        settings.set_model(name)
+        self._follow_model()
         self.ahead.look()
 
     def _on_look(self) -> None:
@@ -296,13 +298,18 @@ class Controller(QObject):
             text = tr("A kept object on {layer} has no outline and is at hand again: {why}")
         self._warn(text.format(layer=kept.source.name, why=failure.text))
 
-    def _on_written(self, layer: QgsVectorLayer) -> None:
+    def _on_written(self, layer: QgsVectorLayer, class_name: str) -> None:
+        restyle_objects(layer, [class_name])
         self.dock.object_box.count(layer.featureCount(), layer.name())
         self._show()
 
     def _on_reachable(self) -> None:
         if self.layer is not None and self.session.current is None:
             self.refresh_source()
+
+    def _follow_model(self, *_: Any) -> None:
+        """Ask for the model that the dock shows; the engine starts anew when the settings have changed."""
+        self.session.model = settings.model() or None
 
     # What QGIS says
 

@@ -32,6 +32,8 @@ class EngineNews(QObject):
         super().__init__(parent)
         self._iface, self._engine, self._dock = iface, engine, dock
         self._call: Call | None = None
+        self._names: list[str] = []
+        self._show_models()
         engine.status_changed.connect(self._on_status)
         engine.reachable.connect(self._on_reachable)
         engine.lost.connect(self._drop_call)
@@ -47,6 +49,7 @@ class EngineNews(QObject):
 
     def _on_status(self, status: Status, text: str) -> None:
         self._dock.set_status(status, text)
+        self._show_models()
         if text:
             log(f"{status.value}: {text}", LEVELS.get(status, Qgis.MessageLevel.Info))
         if status is Status.RESTARTING:
@@ -64,8 +67,15 @@ class EngineNews(QObject):
 
     def _on_models(self, answer: dict[str, Any]) -> None:
         self._call = None
-        names = [one["name"] for one in answer["models"] if one["state"] != "absent"]
-        self._dock.show_models(names, settings.get("model"))
+        self._names = [one["name"] for one in answer["models"] if one["state"] != "absent"]
+        self._show_models()
+
+    def _show_models(self) -> None:
+        """Show what there is to choose from, and what is used."""
+        own = ""
+        if settings.is_remote() and self._engine.client is not None:
+            own = str((self._engine.health.get("model") or {}).get("name", ""))
+        self._dock.show_models(self._names, settings.model(), own)
 
     def _drop_call(self) -> None:
         self._call = None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsVectorLayer
+from qgis.core import Qgis, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
 
@@ -59,9 +59,13 @@ class Files(QObject):
         dock.video_wanted.connect(self._on_video)
         keeper.failed.connect(self._on_not_written)
         keeper.added.connect(lambda layer: style_objects(layer, settings.classes()))
+        QgsProject.instance().layersRemoved.connect(self._show_output)
+        QgsProject.instance().layersAdded.connect(self._show_output)
 
     def close(self, unoutlined: Sequence[KeptObject] = ()) -> None:
         """Write what still waits, at the last to a file in the profile: nothing that was kept is lost."""
+        QgsProject.instance().layersRemoved.disconnect(self._show_output)
+        QgsProject.instance().layersAdded.disconnect(self._show_output)
         self._keeper.prepared.close()
         if self._keeper.waiting:
             self._keeper.retry()
@@ -117,6 +121,10 @@ class Files(QObject):
             text = tr("{count} kept objects could not be written, not even to {path}: {why}")
             self._alarm(text.format(count=len(left), path=path, why=why))
         return left
+
+    def _show_output(self, *_: object) -> None:
+        """Show the output again: when it leaves the project the list would go on to its neighbour."""
+        self._dock.show_output(self._keeper.layer)
 
     def _may_add(self, layer: QgsVectorLayer, missing: list[str]) -> bool:
         text = tr("{layer} has no attributes {names}. Add them to it? Without them they are not kept.")

@@ -41,7 +41,8 @@ class SegmentDock(QgsDockWidget):
     Signals:
         layer_chosen: a raster layer, or None.
         output_chosen: a vector layer, or None for the plugin's own file.
-        model_chosen, class_typed: a name.
+        model_chosen: a name or a file; empty for the engine's own.
+        class_typed: a name.
         mode_chosen: a `Mode`.
         tool_toggled: the map tool is wanted, or not.
         setup_wanted, retry_wanted, settings_wanted, export_wanted, video_wanted, look_wanted: buttons.
@@ -102,22 +103,31 @@ class SegmentDock(QgsDockWidget):
 
     def show_layer(self, layer: QgsMapLayer | None) -> None:
         """Show which layer is looked at, without a signal."""
-        self.layer.blockSignals(True)
-        self.layer.setLayer(layer)
-        self.layer.blockSignals(False)
+        _show(self.layer, layer)
 
     def show_output(self, layer: QgsMapLayer | None) -> None:
         """Show which layer is written to, without a signal."""
-        self.output.blockSignals(True)
-        self.output.setLayer(layer)
-        self.output.blockSignals(False)
+        _show(self.output, layer)
 
-    def show_models(self, names: list[str], current: str) -> None:
-        """List the models that are installed, without a signal."""
+    def show_models(self, names: list[str], current: str, own: str = "") -> None:
+        """List the models that can be chosen, without a signal.
+
+        Args:
+            names: what is installed.
+            current: the one that is used; empty is the engine's own.
+            own: what that is called, where it is no choice of ours.
+        """
+        current = "" if current == own else current
+        others = [name for name in names if name != own]
+        if current and current not in others:
+            others.insert(0, current)
         self.model.blockSignals(True)
         self.model.clear()
-        self.model.addItems(names if current in names else [current, *names])
-        self.model.setCurrentText(current)
+        if own or not current:
+            self.model.addItem(own, "")
+        for name in others:
+            self.model.addItem(name, name)
+        self.model.setCurrentIndex(self.model.findData(current))
         self.model.blockSignals(False)
 
     def show_classes(self, names: list[str], current: str) -> None:
@@ -167,16 +177,18 @@ class SegmentDock(QgsDockWidget):
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.layer.setAllowEmptyLayer(True)
+        _show(self.layer, None)
         self.layer.setToolTip(tr("Image with the objects: any raster layer"))
         self.layer.layerChanged.connect(lambda layer: self.layer_chosen.emit(layer))
         self.model = QComboBox()
-        self.model.textActivated.connect(self.model_chosen)
+        self.model.activated.connect(lambda row: self.model_chosen.emit(self.model.itemData(row)))
         self.model.setToolTip(tr("Model that outlines; the settings offer more"))
         self.output = QgsMapLayerComboBox()
         self.output.setFilters(
             QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.WritableLayer
         )
         self.output.setAllowEmptyLayer(True, tr("GeoPackage beside the project"))
+        _show(self.output, None)
         self.output.setToolTip(tr("Where kept objects are written, each at once"))
         self.output.layerChanged.connect(lambda layer: self.output_chosen.emit(layer))
         self.class_name = QComboBox()
@@ -254,6 +266,16 @@ class SegmentDock(QgsDockWidget):
         row.addWidget(self.video)
         row.addWidget(self.export)
         return row
+
+
+def _show(box: QgsMapLayerComboBox, layer: QgsMapLayer | None) -> None:
+    """Show a layer in a list, or the list's first row, which is empty, without a signal."""
+    box.blockSignals(True)
+    if layer is None:
+        box.setCurrentIndex(0)
+    else:
+        box.setLayer(layer)
+    box.blockSignals(False)
 
 
 def name_of(status: Status) -> str:

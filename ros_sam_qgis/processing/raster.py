@@ -203,7 +203,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
 
     def model_of(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         """Return the model that was chosen, else that of the settings."""
-        return self.parameterAsString(parameters, self.MODEL, context).strip() or settings.get("model")
+        return self.parameterAsString(parameters, self.MODEL, context).strip() or settings.model()
 
     def feature(
         self, segment: dict[str, Any], shape: Shape, class_name: str = "", prompts_crs: str = ""

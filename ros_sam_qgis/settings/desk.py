@@ -54,10 +54,10 @@ class SettingsDesk(QObject):
         self.installer.finished.disconnect(self._on_installed)
         self._engine.status_changed.disconnect(self._on_status)
         self.installer.cancel()
-        if self._dialog is not None:
-            self._dialog.close()
-            self._dialog.deleteLater()
-            self._dialog = None
+        dialog, self._dialog = self._dialog, None
+        if dialog is not None:
+            dialog.close()
+            dialog.deleteLater()
 
     def page(self, parent: QWidget | None = None) -> SettingsPage:
         """Return a page for QGIS's options."""

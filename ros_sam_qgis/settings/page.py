@@ -68,11 +68,12 @@ class SettingsPage(QgsOptionsPageWidget):
         settings.put("engine/python", self.python.filePath() if self.named.isChecked() else "")
         settings.put("engine/address", self.address.text().strip())
         settings.put("engine/device", self.device.currentText())
+        if settings.get("engine/address") != before["engine/address"]:
+            settings.put("engine/model", "")
         file = self.model_file.filePath().strip()
-        if file:
-            settings.put("model", file)
-        elif before["model"].endswith((".pth", ".pt", ".safetensors")):
-            settings.put("model", settings.DEFAULT_MODEL)
+        if file != self._file_before:
+            settings.set_model(file)
+            self._file_before = file
         new_token = bool(self.token.text())
         if new_token and not settings.set_token(self.token.text()):
             log(tr("QGIS's authentication store did not take the token."), Qgis.MessageLevel.Critical)
@@ -142,12 +143,8 @@ class SettingsPage(QgsOptionsPageWidget):
         return box
 
     def _load(self) -> None:
-        kind, python, model = (
-            settings.get("engine/kind"),
-            settings.get("engine/python"),
-            settings.get("model"),
-        )
-        chosen = self.remote if kind == settings.REMOTE else self.named if python else self.own
+        python, model = settings.get("engine/python"), settings.model()
+        chosen = self.remote if settings.is_remote() else self.named if python else self.own
         for button in (self.own, self.named, self.remote):
             button.toggled.emit(False)
         chosen.setChecked(True)
@@ -155,7 +152,8 @@ class SettingsPage(QgsOptionsPageWidget):
         self.python.setFilePath(python)
         self.address.setText(settings.get("engine/address"))
         self.device.setCurrentText(settings.get("engine/device"))
-        self.model_file.setFilePath(model if model.endswith((".pth", ".pt", ".safetensors")) else "")
+        self._file_before = model if model.endswith((".pth", ".pt", ".safetensors")) else ""
+        self.model_file.setFilePath(self._file_before)
         self.classes.setPlainText("\n".join(settings.classes()))
 
 

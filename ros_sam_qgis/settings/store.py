@@ -27,10 +27,14 @@ TEXTS = {
     "engine/device": "cpu",
     "engine/address": "",
     "engine/authcfg": "",
+    "engine/model": "",
     "model": DEFAULT_MODEL,
     "class": "",
 }
-"""Settings that are texts, and what they are before the user chooses."""
+"""Settings that are texts, and what they are before the user chooses.
+
+"model" is that of an engine on this machine, "engine/model" that of one on another: empty is its own.
+"""
 
 
 def get(name: str) -> str:
@@ -43,6 +47,21 @@ def put(name: str, value: str) -> None:
     if name not in TEXTS:
         raise KeyError(name)
     QgsSettings().setValue(f"{ROOT}/{name}", value)
+
+
+def is_remote() -> bool:
+    """Say whether the engine is on another machine."""
+    return get("engine/kind") == REMOTE
+
+
+def model() -> str:
+    """Return the model that outlines; empty is the one that an engine on another machine opens by itself."""
+    return get("engine/model" if is_remote() else "model")
+
+
+def set_model(name: str) -> None:
+    """Keep which model outlines; empty is the usual one."""
+    put("engine/model" if is_remote() else "model", name)
 
 
 def classes() -> list[str]:
@@ -143,7 +162,7 @@ def choice() -> Choice:
     Raises:
         EngineNotConfigured: nothing tells which.
     """
-    if get("engine/kind") == REMOTE:
+    if is_remote():
         address = get("engine/address").rstrip("/")
         if not address:
             raise EngineNotConfigured(tr("The engine on another machine has no address yet."))

@@ -76,13 +76,13 @@ class Keeper(QObject):
     """Writes kept objects.
 
     Signals:
-        written: a layer has a new object, or has lost one; the layer.
+        written: a layer has a new object, or has lost one; the layer, and the class of what was kept.
         failed: what could not be done, for the user; nothing is lost.
         added: a layer of the plugin's that is new in the project, to be styled.
         changed: undo, redo or what waits to be written is other than before.
     """
 
-    written = pyqtSignal(object)
+    written = pyqtSignal(object, str)
     failed = pyqtSignal(str)
     added = pyqtSignal(object)
     changed = pyqtSignal()
@@ -129,7 +129,7 @@ class Keeper(QObject):
                 failure = str(error)
                 continue
             self.waiting.remove(kept)
-            self._tell(self.steps.undoable)
+            self._tell(self.steps.undoable, kept.class_name)
         if failure:
             self.failed.emit(failure)
         self.changed.emit()
@@ -198,6 +198,6 @@ class Keeper(QObject):
         self.changed.emit()
         return True
 
-    def _tell(self, step: Step | None) -> None:
+    def _tell(self, step: Step | None, class_name: str = "") -> None:
         if isinstance(step, (KeepStep, CorrectStep)):
-            self.written.emit(self._open(step.key).layer)
+            self.written.emit(self._open(step.key).layer, class_name)

@@ -16,7 +16,7 @@ from ..i18n import tr
 COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45")
 NO_CLASS, NO_CLASS_COLOUR = "(none)", "#ff40a0"
 STYLED = "ros_sam/styled"
-"""Custom property of a layer whose colours are the plugin's: the classes that it has colours for."""
+"""Custom property of a layer whose colours are the plugin's."""
 ANY_TIME = f"coalesce(\"class\", '{NO_CLASS}')"
 """The category of an object."""
 
@@ -28,24 +28,40 @@ def colour_of(index: int) -> str:
 
 def style_objects(layer: QgsVectorLayer, classes: list[str]) -> None:
     """Give a layer the plugin's colours: an outline and a breath of fill. Classes in it get one too."""
-    index = layer.fields().lookupField("class")
-    found = {str(value) for value in layer.uniqueValues(index) if value} if index >= 0 else set()
-    names = [*classes, *sorted(found - set(classes))]
+    names = list(dict.fromkeys([*classes, *_classes_in(layer)]))
     categories = [QgsRendererCategory(name, _symbol(colour_of(i)), name) for i, name in enumerate(names)]
     categories.append(QgsRendererCategory(NO_CLASS, _symbol(NO_CLASS_COLOUR), tr("no class")))
     before = layer.renderer()
     keeps_time = layer.customProperty(STYLED) is not None and isinstance(before, QgsCategorizedSymbolRenderer)
     attribute = before.classAttribute() if keeps_time else ANY_TIME
     layer.setRenderer(QgsCategorizedSymbolRenderer(attribute, categories))
-    layer.setCustomProperty(STYLED, "\n".join(classes))
+    layer.setCustomProperty(STYLED, True)
     layer.triggerRepaint()
 
 
 def restyle_objects(layer: QgsVectorLayer, classes: list[str]) -> None:
-    """Give new classes their colours on a layer that still has the plugin's; one of the user's stays."""
-    styled = layer.customProperty(STYLED)
-    if styled is not None and str(styled) != "\n".join(classes):
-        style_objects(layer, classes)
+    """Give new classes a colour each on a layer that still has the plugin's colours; others stay as they are.
+
+    A class without a colour is not drawn at all. Where every class has one nothing is done.
+    """
+    renderer = layer.renderer()
+    if layer.customProperty(STYLED) is None or not isinstance(renderer, QgsCategorizedSymbolRenderer):
+        return
+    if ANY_TIME not in renderer.classAttribute():
+        return
+    coloured = {"", *(str(category.value()) for category in renderer.categories())}
+    if coloured.issuperset(classes):
+        return
+    changed = renderer.clone()
+    for name in dict.fromkeys([*classes, *_classes_in(layer)]):
+        if name in coloured:
+            continue
+        colour = colour_of(len(changed.categories()) - 1)
+        changed.addCategory(QgsRendererCategory(name, _symbol(colour), name))
+    last = len(changed.categories()) - 1
+    changed.moveCategory(changed.categoryIndexForValue(NO_CLASS), last)
+    layer.setRenderer(changed)
+    layer.triggerRepaint()
 
 
 def show_only_at_their_time(layer: QgsVectorLayer, on: bool, duration_s: float = 1.0) -> None:
@@ -79,6 +95,12 @@ def _at_its_time(duration_s: float) -> str:
     ends = f"{time} + {round(duration_s * 1000)}"
     shows = f"{time} < epoch(@map_end_time) AND {ends} > epoch(@map_start_time)"
     return f"if(coalesce(@map_start_time IS NULL OR ({shows}), true), {ANY_TIME}, NULL)"
+
+
+def _classes_in(layer: QgsVectorLayer) -> list[str]:
+    """Return the classes that objects of a layer have."""
+    index = layer.fields().lookupField("class")
+    return sorted(str(value) for value in layer.uniqueValues(index) if value) if index >= 0 else []
 
 
 def _symbol(colour: str) -> QgsFillSymbol:

@@ -15,13 +15,15 @@ from qgis.core import (
     QgsGeometry,
     QgsPointXY,
     QgsProject,
+    QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
-from waiting import wait_until
+from waiting import let_run, wait_until
 
+from ros_sam_qgis.dock.dock import SegmentDock
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.engine.process import Launch
 from ros_sam_qgis.files import RESCUE, UNOUTLINED
@@ -29,6 +31,7 @@ from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.session.shape import Shape
 from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.sources.file_source import FileSource
+from ros_sam_qgis.store.fields import NAMES
 from ros_sam_qgis.store.output import PLACED
 from ros_sam_qgis.store.reopen import find_kept
 
@@ -44,6 +47,40 @@ def desk(app: QgsApplication, tmp_path: Path) -> Iterator[Desk]:
     one.at.keeper.keep(KeptObject(square, crs, {"prompt_id": "a"}, "ship"))
     yield one
     one.close()
+
+
+def polygons(name: str) -> QgsVectorLayer:
+    """Return a layer of the user's with every attribute, in the project."""
+    fields = "".join(f"&field={one}:string" for one in NAMES)
+    layer = QgsVectorLayer(f"MultiPolygon?crs=EPSG:25833{fields}", name, "memory")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def test_in_an_open_project_the_dock_shows_what_is_used(app: QgsApplication) -> None:
+    polygons("theirs")
+    image = QgsRasterLayer("type=xyz&url=file:///nowhere/{z}/{x}/{y}.png&zmax=1", "image", "wms")
+    QgsProject.instance().addMapLayer(image)
+    dock = SegmentDock()
+    assert (dock.output.count(), dock.layer.count()) == (2, 2)
+    assert dock.output.currentLayer() is None and dock.output.currentText() == "GeoPackage beside the project"
+    assert dock.layer.currentLayer() is None
+    dock.show_layer(image)
+    assert dock.layer.currentLayer() is image
+    dock.show_layer(None)
+    assert dock.layer.currentLayer() is None and dock.layer.currentIndex() == 0
+    dock.deleteLater()
+    let_run(0.05)
+
+
+def test_an_output_that_leaves_the_project_is_shown_no_longer(desk: Desk) -> None:
+    chosen, _ = polygons("chosen"), polygons("another")
+    desk.dock.output.setLayer(chosen)
+    assert desk.at.keeper.layer is chosen
+    QgsProject.instance().removeMapLayer(chosen.id())
+    assert desk.at.keeper.layer is None
+    assert desk.dock.output.currentLayer() is None
+    assert desk.dock.output.currentText() == "GeoPackage beside the project"
 
 
 @pytest.mark.parametrize(

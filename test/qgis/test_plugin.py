@@ -109,6 +109,18 @@ def test_without_an_engine_the_dock_offers_to_set_one_up(iface: Interface) -> No
         plugin.unload()
 
 
+def test_with_the_set_up_open_it_leaves_nothing(iface: Interface) -> None:
+    before = state_of(iface)
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    plugin.action.trigger()
+    plugin.dock.setup.click()
+    dialog = plugin.desk._dialog
+    wait_until(lambda: dialog.python.count() > 0 or dialog.step.text().strip(), 60)
+    plugin.unload()
+    wait_until(lambda: state_of(iface) == before, 30)
+
+
 def test_qgis_process_needs_the_provider_only() -> None:
     plugin = ros_sam_qgis.classFactory(None)
     plugin.initProcessing()

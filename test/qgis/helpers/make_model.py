@@ -1,11 +1,12 @@
 """Write a model of the bundled one's size with random weights, for tests of all but accuracy.
 
-python make_model.py FILE   (in the engine's Python)
+python make_model.py FILE [NAME]   (in the engine's Python)
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import torch
 
@@ -14,4 +15,6 @@ from ros_sam_core.model.config import tiny_config
 from ros_sam_core.model.ros_sam import RosSam
 
 torch.manual_seed(0)
-save_checkpoint(RosSam(tiny_config()).eval(), sys.argv[1])
+config = tiny_config()
+named = replace(config, name=sys.argv[2]) if len(sys.argv) > 2 else config
+save_checkpoint(RosSam(named).eval(), sys.argv[1])
