@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,6 +134,16 @@ def write_table(config: AblationConfig) -> str:
     return keep_table(Path(config.output), table, as_markdown(table))
 
 
+def done(config: AblationConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and training configuration of what is trained: the base, if it is ours, and rows."""
+    if not config.base and Path(base_path(config)).is_file():
+        yield "the base", pretrain_config(config)
+    for row in rows_of(config):
+        for seed in config.seeds if row.tune else ():
+            if (folder_of(config, row, seed) / "result.json").is_file():
+                yield f"row {row.key}, seed {seed}", row_config(config, row, seed)
+
+
 def run(config: AblationConfig, options: argparse.Namespace, stop: StopRequest) -> int:
     """Train and measure what is not finished; returns the exit code."""
     if not config.base and not Path(base_path(config)).is_file():
@@ -150,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    return run_series(options, load_ablation, run, write_table)
+    return run_series(options, load_ablation, done, run, write_table)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,14 @@ def jobs(study: Study) -> Iterator[Job]:
                 yield Job(name, run_config(study, row, seed), partial(write_table, study))
 
 
+def done(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and training configuration of what is trained."""
+    for row in study.rows:
+        for seed in study.seeds:
+            if figures(study, row, seed) is not None:
+                yield f"row {row.key}, seed {seed}", run_config(study, row, seed)
+
+
 def run(study: Study, options: argparse.Namespace, stop: StopRequest) -> int:
     """Train what is not done; returns the exit code."""
     return run_jobs(jobs(study), options, stop)
@@ -197,7 +205,7 @@ def run(study: Study, options: argparse.Namespace, stop: StopRequest) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parser_of("vary", __doc__).parse_args(arguments)
-    return run_series(options, load_study, run, write_table)
+    return run_series(options, load_study, done, run, write_table)
 
 
 if __name__ == "__main__":
