@@ -47,7 +47,7 @@ from training.ablation import (
 )
 from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene
-from training.series import Job, keep_table, parser_of, run_jobs, run_series, train
+from training.series import Job, keep_table, parser_of, run_jobs, run_series, steps_of, train
 from training.simulated import VAL_SEED, simulated_scenes
 from training.sources import of_classes
 from training.state import write_text
@@ -113,7 +113,7 @@ def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[S
     result = {
         "row": row.key,
         "seed": seed,
-        "steps": _steps(folder) if row.tune else 0,
+        "steps": steps_of(weights) if row.tune else 0,
         "iou": {name: float(np.mean(values)) for name, values in ious.items()},
         "objects": {name: len(values) for name, values in ious.items()},
         "ious": {name: [round(v, 4) for v in values] for name, values in ious.items()},
@@ -121,11 +121,6 @@ def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[S
     write_text(folder / "result.json", json.dumps(result))
     log.info("%s, seed %d: %s", row.title, seed, result["iou"])
     write_table(config)
-
-
-def _steps(folder: Path) -> int:
-    """Return the steps that a row was trained."""
-    return int(json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"])
 
 
 def write_table(config: AblationConfig) -> str:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ros_sam_core.errors import ConfigInvalid, RosSamError
+from safetensors import SafetensorError, safe_open
+
+from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, RosSamError
 from training.configfile import build_config, read_table
 from training.state import FREE, changes, write_text
 from training.train import INTERRUPTED, StopRequest
@@ -121,6 +123,22 @@ def refuse_changed(done: Iterable[tuple[str, dict[str, Any]]]) -> None:
 def _base_beside(values: dict[str, Any]) -> str:
     """Return the base's path as seen from the training's folder; empty: it starts from none."""
     return os.path.relpath(values["base"], values["output"]) if values.get("base") else ""
+
+
+def steps_of(result: Path) -> int:
+    """Return the steps that a result was trained, as it says itself.
+
+    Raises:
+        CheckpointUnreadable: It is damaged, or no result of a training.
+    """
+    try:
+        with safe_open(result, "pt") as file:
+            return int((file.metadata() or {})["steps"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointUnreadable(
+            f"{result} cannot be read as a training's result: {error!r}; delete it, and the same command "
+            "makes it again"
+        ) from error
 
 
 def keep_table(folder: Path, table: Any, text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from labelled import write_labels
 from training_runs import command, largest_difference, run, weights, write_config
 
 from ros_sam_core.errors import ConfigInvalid
@@ -53,6 +54,21 @@ def test_a_killed_run_ends_in_the_weights_of_an_unbroken_one(tmp_path):
     assert done.returncode == 0 and "resumed" in done.stderr, done.stderr
     assert main(["--config", str(whole), "--threads", "1"]) == 0
     assert largest_difference(weights(tmp_path / "whole"), weights(tmp_path / "broken")) <= 1e-6
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_the_look_at_it_is_looked_at(tmp_path):
+    labels = write_labels(tmp_path)
+    config = write_config(tmp_path, "run", 2)
+    changes = ["--set", f'data.coco=["{labels}"]', "--set", "data.aside=0.34"]
+    assert main(["--config", str(config), *changes]) == 0
+    log = tmp_path / "run" / "log.jsonl"
+    *before, look = log.read_text().splitlines()
+    assert "box" in json.loads(look)
+    log.write_text("".join(f"{line}\n" for line in before) + '{"step": 1, "lo\n')
+    for _ in range(2):
+        assert main(["--config", str(config), *changes]) == 0
+        lines = log.read_text().splitlines()
+        assert lines[:-2] == before and lines[-1] == look
 
 
 def test_two_processes_agree_with_one(tmp_path):

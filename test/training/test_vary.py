@@ -13,7 +13,7 @@ from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.checkpoints import load_checkpoint
 from training.configfile import build_config
 from training.state import config_json
-from training.vary import as_markdown, load_study, main, run_config, table_of
+from training.vary import as_markdown, figures, jobs, load_study, main, run_config, table_of
 
 MODEL = SMALL[SMALL.index("[model.tiny]") :].split("\n", 1)[1]
 TEXT = """
@@ -124,6 +124,27 @@ def test_the_study_that_ships_is_valid(tmp_path, monkeypatch):
     labels.touch()
     study = load_study(CONFIGS / "vary-quick.toml")
     assert [row.key for row in study.rows if row.after] == ["pretrained"]
+
+
+def test_a_result_that_was_not_looked_at_is_not_done(config, tmp_path):
+    """Killed between the last checkpoint and the look at it, or the log was given up on a full disk."""
+    study = load_study(config)
+    plain, exact, twice = study.rows
+    leave_result(study, plain, {"step": 1, "box": 0.9}, {"step": 2, "loss": 1.0}, steps=2)
+    leave_result(study, exact, {"step": 2, "box": 0.4}, {"step": 1, "box": 0.9}, {"step": 2, "box": 0.5})
+    (leave_result(study, twice) / "log.jsonl").unlink()
+    assert [figures(study, row, 0) for row in study.rows] == [None, {"box": 0.5}, None]
+    assert [job.name for job in jobs(study)] == ["row plain, seed 0", "row twice, seed 0"]
+    lines = table_of(study)
+    assert [line["seeds"] for line in lines] == [0, 1, 0] and lines[1]["box"]["gain"] is None
+
+
+def test_a_figure_that_the_first_row_lacks_has_no_gain(config):
+    study = load_study(config)
+    leave_result(study, study.rows[0], {"step": 2, "box": 0.5})
+    leave_result(study, study.rows[1], {"step": 2, "box": 0.6, "box_movers": 0.4})
+    line = table_of(study)[1]
+    assert line["box"]["gain"] == pytest.approx(0.1) and line["box_movers"]["gain"] is None
 
 
 def test_rows_that_were_trained_otherwise_are_named_and_no_table_is_made(config, tmp_path, caplog):
