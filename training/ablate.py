@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ from training.ablation import (
 )
 from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene
-from training.series import Job, keep_table, parser_of, run_jobs, run_series, train
+from training.series import Job, keep_table, parser_of, run_jobs, run_series, steps_of, train
 from training.simulated import VAL_SEED, simulated_scenes
 from training.sources import of_classes
 from training.state import write_text
@@ -112,7 +113,7 @@ def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[S
     result = {
         "row": row.key,
         "seed": seed,
-        "steps": _steps(folder) if row.tune else 0,
+        "steps": steps_of(weights) if row.tune else 0,
         "iou": {name: float(np.mean(values)) for name, values in ious.items()},
         "objects": {name: len(values) for name, values in ious.items()},
         "ious": {name: [round(v, 4) for v in values] for name, values in ious.items()},
@@ -122,15 +123,20 @@ def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[S
     write_table(config)
 
 
-def _steps(folder: Path) -> int:
-    """Return the steps that a row was trained."""
-    return int(json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"])
-
-
 def write_table(config: AblationConfig) -> str:
     """Write the table of what is finished; returns it as Markdown."""
     table = table_of(config)
     return keep_table(Path(config.output), table, as_markdown(table))
+
+
+def done(config: AblationConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and training configuration of what is trained: the base, if it is ours, and rows."""
+    if not config.base and Path(base_path(config)).is_file():
+        yield "the base", pretrain_config(config)
+    for row in rows_of(config):
+        for seed in config.seeds if row.tune else ():
+            if (folder_of(config, row, seed) / "result.json").is_file():
+                yield f"row {row.key}, seed {seed}", row_config(config, row, seed)
 
 
 def run(config: AblationConfig, options: argparse.Namespace, stop: StopRequest) -> int:
@@ -150,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    return run_series(options, load_ablation, run, write_table)
+    return run_series(options, load_ablation, done, run, write_table)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -20,6 +21,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from training.run import Run, StepFigures
 
 log = logging.getLogger(__name__)
+
+
+def measured_at(folder: Path, step: int) -> dict[str, float] | None:
+    """Return what a run's log says of the images set aside at a step, the last time; None: nothing.
+
+    A line that is cut off, as a run that was killed may leave it, is passed over.
+    """
+    path = folder / "log.jsonl"
+    found = None
+    for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if line["step"] == step and "box" in line:
+            found = line
+    return found
 
 
 class LogAboveBar(logging.StreamHandler):
@@ -100,6 +118,10 @@ class Board:
             if f"iou_{name}" in self.means:
                 parts.append(f"IoU {name} {self.means[f'iou_{name}']:.3f}")
         return ", ".join([*parts, f"{self.rate:.1f} images/s"])
+
+    def measured(self) -> bool:
+        """Say whether the log tells what this step reaches on the images set aside."""
+        return self.main and measured_at(self.run.folder, self.run.step) is not None
 
     def record(self, values: dict[str, float], group: str = "train") -> None:
         """Append figures to the run's log and to TensorBoard."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -12,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ros_sam_core.errors import RosSamError
-from training.state import write_text
+from safetensors import SafetensorError, safe_open
+
+from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, RosSamError
+from training.configfile import build_config, read_table
+from training.state import FREE, changes, write_text
 from training.train import INTERRUPTED, StopRequest
 
 log = logging.getLogger(__name__)
@@ -89,6 +93,54 @@ def run_jobs(jobs: Iterable[Job], options: argparse.Namespace, stop: StopRequest
     return FAILED if failed else 0
 
 
+def refuse_changed(done: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Compare finished trainings with what the series' configuration says of them now.
+
+    Args:
+        done: Name and training configuration, as a table, of each.
+
+    Raises:
+        ConfigInvalid: One was trained otherwise; a table would mix settings.
+    """
+    problems = []
+    for name, values in done:
+        folder = Path(values["output"])
+        if not (folder / "config.json").is_file():
+            continue
+        told = read_table(folder / "config.json")
+        if _base_beside(told) == _base_beside(values):  # the whole series was moved
+            told["base"] = values.get("base", "")
+        if changed := changes(told, build_config(values, name), FREE - {"steps", "epochs"}):
+            problems.append(f"{name}: {'; '.join(changed)} (in {folder})")
+    if problems:
+        raise ConfigInvalid(
+            f"{len(problems)} finished training(s) had other settings than the configuration says now:\n- "
+            + "\n- ".join(problems)
+            + "\nChoose another output folder (--output), or delete their folders to train them anew"
+        )
+
+
+def _base_beside(values: dict[str, Any]) -> str:
+    """Return the base's path as seen from the training's folder; empty: it starts from none."""
+    return os.path.relpath(values["base"], values["output"]) if values.get("base") else ""
+
+
+def steps_of(result: Path) -> int:
+    """Return the steps that a result was trained, as it says itself.
+
+    Raises:
+        CheckpointUnreadable: It is damaged, or no result of a training.
+    """
+    try:
+        with safe_open(result, "pt") as file:
+            return int((file.metadata() or {})["steps"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointUnreadable(
+            f"{result} cannot be read as a training's result: {error!r}; delete it, and the same command "
+            "makes it again"
+        ) from error
+
+
 def keep_table(folder: Path, table: Any, text: str) -> str:
     """Write a table as values and as Markdown into a series' folder; returns the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,13 +152,23 @@ def keep_table(folder: Path, table: Any, text: str) -> str:
 def run_series(
     options: argparse.Namespace,
     load: Callable[[Path, str | None], Config],
+    done: Callable[[Config], Iterable[tuple[str, dict[str, Any]]]],
     run: Callable[[Config, argparse.Namespace, StopRequest], int],
     write_table: Callable[[Config], str],
 ) -> int:
-    """Load a series, run what is left of it, and print its table; returns the exit code."""
+    """Load a series, run what is left of it, and print its table; returns the exit code.
+
+    Args:
+        options: The command line's; see `parser_of`.
+        load: Reads the configuration.
+        done: Yields what is finished; see `refuse_changed`.
+        run: Does what is not; returns the exit code.
+        write_table: Writes the table of what is finished; returns it as Markdown.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = load(options.config, options.output)
+        refuse_changed(done(config))
         code = 0
         if not options.table:
             with StopRequest(options.budget_minutes) as stop:

@@ -6,7 +6,9 @@ import dataclasses
 import json
 import os
 import pickle
+import re
 import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,27 @@ import torch
 
 from ros_sam_core.errors import CheckpointNotSaved, CheckpointUnreadable, ConfigInvalid
 from training.config import TrainConfig
+from training.configfile import build
 
-BOUND = ("model", "tune", "base", "seed", "batch", "alternate")
-"""Fields that a run cannot change when it goes on."""
+FREE = frozenset(
+    {
+        "output",
+        "steps",
+        "epochs",
+        "accumulate",
+        "gradient_checkpointing",
+        "save_every",
+        "validate_every",
+        "log_every",
+        "not_finite",
+        "export",
+        "data.workers",
+        "data.cache",
+        "data.sets.in_memory",
+        "data.sets.verify",
+    }
+)
+"""Fields that may change when a run goes on; every other one would make it another run."""
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -59,15 +79,43 @@ def read_state(path: Path, config: TrainConfig) -> dict[str, Any] | None:
         raise CheckpointUnreadable(
             f"{path} cannot be read as a run's state: {error}; move it away to start anew"
         ) from error
-    ours = json.loads(config_json(config))
-    differing = [name for name in BOUND if told.get(name) != ours[name]]
-    if differing:
-        pairs = "; ".join(f"{name} was {told.get(name)!r} and is {ours[name]!r}" for name in differing)
+    if changed := changes(told, config):
         raise ConfigInvalid(
-            f"{path} is the state of another configuration: {pairs}. Choose another output folder, or go on "
-            f"with {path.parent / 'config.json'}"
+            f"{path} is the state of another configuration: {'; '.join(changed)}. Choose another output "
+            f"folder, or go on with {path.parent / 'config.json'}"
         )
     return state
+
+
+def changes(told: dict[str, Any], config: TrainConfig, free: Collection[str] = FREE) -> list[str]:
+    """Say how a configuration differs from an earlier one.
+
+    Args:
+        told: The earlier one, as `config_json` wrote it; fields that there were not yet have their defaults.
+        config: The present one.
+        free: Fields that may differ.
+
+    Returns:
+        "FIELD was VALUE and is VALUE" of each other field that differs.
+    """
+    earlier = build(TrainConfig, told, "", [])
+    before = told if earlier is None else json.loads(config_json(earlier))
+    return list(_changes(before, json.loads(config_json(config)), free))
+
+
+def _changes(old: Any, new: Any, free: Collection[str], name: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**new, **old}:
+            yield from _changes(old.get(key), new.get(key), free, f"{name}.{key}" if name else key)
+    elif _tables(old) and _tables(new) and len(old) == len(new):
+        for i, pair in enumerate(zip(old, new, strict=True)):
+            yield from _changes(*pair, free, f"{name}[{i}]")
+    elif old != new and re.sub(r"\[\d+\]", "", name) not in free:
+        yield f"{name} was {old!r} and is {new!r}"
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
 def config_json(config: TrainConfig) -> str:

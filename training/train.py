@@ -79,6 +79,9 @@ def fit(run: Run, data: TrainingData, stop: Callable[[], bool] = lambda: False) 
     validate_every = config.validate_every or run.epoch_steps
     shown = fixed_views(data.aside, config.model.crop, config.model.input_px)
     with Board(run) as board:
+        # Killed between its last checkpoint and the look at it, a run has no step left to do.
+        if data.aside and run.step >= run.steps and not run.any_process(board.measured()):
+            look(run, data, shown, board)
         for parts in batches(run, data):
             rates = learning_rates(run.step, config, run.steps, run.epoch_steps)
             board.step(run.train_step(parts), rates)

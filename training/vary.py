@@ -8,7 +8,7 @@ table is written anew, as Markdown and JSON, whenever a run is done.
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,12 @@ from typing import Any
 
 from ros_sam_core.errors import ConfigInvalid
 from training.ablation import merged
+from training.board import measured_at
 from training.configfile import build, build_config, read_table
-from training.series import Job, keep_table, parser_of, run_jobs, run_series
+from training.series import Job, keep_table, parser_of, run_jobs, run_series, steps_of
 from training.train import StopRequest
 
+log = logging.getLogger(__name__)
 COLUMNS = {"box": "box", "box_movers": "box, movers", "click": "click", "click_movers": "click, movers"}
 """Figures of `training.validate.validate` that are shown, and their heads."""
 
@@ -122,14 +124,13 @@ def folder_of(study: Study, key: str, seed: int) -> Path:
 
 
 def figures(study: Study, row: Variation, seed: int) -> dict[str, float] | None:
-    """Return what a run that is done reached on the images set aside; None: it is not done."""
+    """Return what a run reached on the images set aside; None: it is not done, or was not looked at."""
     folder = folder_of(study, row.key, seed)
-    if not (folder / "result.safetensors").is_file():
+    result = folder / "result.safetensors"
+    if not result.is_file():
         return None
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    measured = [line for line in lines if "box" in line]
-    last = measured[-1] if measured else {}  # so few images that none was set aside
-    return {name: last[name] for name in COLUMNS if name in last}
+    found = measured_at(folder, steps_of(result))
+    return None if found is None else {name: found[name] for name in COLUMNS if name in found}
 
 
 def table_of(study: Study) -> list[dict[str, Any]]:
@@ -148,7 +149,7 @@ def table_of(study: Study) -> list[dict[str, Any]]:
             gains = [
                 found[name] - start[name]
                 for seed, found in own.items()
-                if (start := first[seed]) is not None and row is not study.rows[0]
+                if (start := first[seed]) is not None and name in start and row is not study.rows[0]
             ]
             gain = statistics.fmean(gains) if gains else None
             line[name] = {"mean": statistics.fmean(values), "spread": spread, "gain": gain}
@@ -186,7 +187,28 @@ def jobs(study: Study) -> Iterator[Job]:
         for row in study.rows:
             if figures(study, row, seed) is None:
                 name = f"row {row.key}, seed {seed}"
-                yield Job(name, run_config(study, row, seed), partial(write_table, study))
+                yield Job(name, run_config(study, row, seed), partial(finish, study, row, seed))
+
+
+def finish(study: Study, row: Variation, seed: int) -> None:
+    """Write the table after a training, and say so where there is nothing of it to write."""
+    if figures(study, row, seed) is None:
+        log.warning(
+            "row %s, seed %d is trained, but %s tells nothing of its result on the images set aside: is "
+            "train.data.aside less than one image, or was the disk full?",
+            row.key,
+            seed,
+            folder_of(study, row.key, seed) / "log.jsonl",
+        )
+    write_table(study)
+
+
+def done(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and training configuration of what is trained."""
+    for row in study.rows:
+        for seed in study.seeds:
+            if figures(study, row, seed) is not None:
+                yield f"row {row.key}, seed {seed}", run_config(study, row, seed)
 
 
 def run(study: Study, options: argparse.Namespace, stop: StopRequest) -> int:
@@ -197,7 +219,7 @@ def run(study: Study, options: argparse.Namespace, stop: StopRequest) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parser_of("vary", __doc__).parse_args(arguments)
-    return run_series(options, load_study, run, write_table)
+    return run_series(options, load_study, done, run, write_table)
 
 
 if __name__ == "__main__":

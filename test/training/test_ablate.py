@@ -12,8 +12,9 @@ from training_runs import CONFIGS, SMALL
 from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.checkpoints import load_checkpoint
 from training.ablate import main
-from training.ablation import as_markdown, load_ablation, row_config, rows_of, table_of
+from training.ablation import as_markdown, load_ablation, pretrain_config, row_config, rows_of, table_of
 from training.configfile import build_config
+from training.state import config_json
 from training.tuning import is_hq
 
 MODEL = SMALL[SMALL.index("[model.tiny]") :].split("\n", 1)[1]
@@ -123,6 +124,25 @@ def test_the_table_tells_means_spreads_and_what_is_missing(config, tmp_path):
     assert "| + crop and training pipeline, SAM's decoder tuned | 2 | 0.570 ± 0.014 | +7.0 |" in text
     assert "| everything: LoRA 4, last block, HQ decoder | 1 of 2 | 0.600 | +10.0 |" in text
     assert "| + LoRA, rank 2 | 0 of 2 | not finished |  |" in text
+
+
+def test_what_was_trained_otherwise_is_named_and_no_table_is_made(config, tmp_path, caplog):
+    ablation = load_ablation(config)
+    row = rows_of(ablation)[3]
+    for values, result in (
+        (pretrain_config(ablation), "base.safetensors"),
+        (row_config(ablation, row, 1), "result.json"),
+    ):
+        folder = Path(values["output"])
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(config_json(build_config(values, "it")))
+        (folder / result).write_text('{"iou": {"bars": 0.5}, "steps": 1}')
+    assert main(["--config", str(config), "--table"]) == 0
+    config.write_text(config.read_text().replace("steps = 1", "steps = 2").replace("lr = 0.01", "lr = 0.1"))
+    assert main(["--config", str(config), "--rows", "sam"]) == 2
+    assert "the base: steps was 1 and is 2 (in " in caplog.text
+    assert "row pipeline, seed 1: steps was 1 and is 2; lr was 0.01 and is 0.1 (in " in caplog.text
+    assert not (tmp_path / "ablation" / "rows" / "sam").exists()
 
 
 def test_all_mistakes_are_told_at_once(config, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from training.evaluation.prompting import Clicks, PromptKind, box_prompt
 from training.evaluation.report import as_markdown, report
 from training.evaluation.sheet import contact_sheet, edges
 from training.evaluation.windows import NOTHING, Answer, answer_of, compare, truth_of
+from training.prompts import jitter_box
 from training.scenes import Scene, SceneObject, build_pyramid
 from training.simulate import SimulatedVideo, SimulateOptions, procedural_ground
 from training.simulate.files import write_video
@@ -144,6 +146,65 @@ def test_noise_of_boxes_is_within_its_share_and_repeats() -> None:
     assert box_prompt(obj, 0, 0.2, 3) == box_prompt(obj, 5, 0.2, 3).__class__(
         "0", box=box_prompt(obj, 5, 0.2, 3).box
     )
+
+
+def frames_of(video, count):
+    """Return one scene again and again, as frames of a video; "" makes single images of it."""
+    return [replace(labelled_scene(), name=f"{video}{i}", video=video, frame=i) for i in range(count)]
+
+
+class Noted(FilledBox):
+    """Remembers the boxes that it was asked."""
+
+    def __init__(self):
+        self.boxes = []
+
+    def answer(self, prompts):
+        self.boxes += [prompt.box for prompt in prompts]
+        return super().answer(prompts)
+
+
+def test_an_object_of_a_video_is_boxed_otherwise_in_each_frame() -> None:
+    plan = Plan((PromptKind.parse("box+20%"),))
+
+    def boxes(scenes):
+        method = Noted()
+        measure([method], scenes, plan)
+        return method.boxes
+
+    assert len(set(boxes(frames_of("port", 3)))) == 6 and boxes(frames_of("port", 3)) == boxes(
+        frames_of("port", 3)
+    )
+    # Images that belong to no video keep the boxes of published figures, whatever their names.
+    single = boxes(frames_of("", 2))
+    assert single[:2] == single[2:]
+    wanted = jitter_box(np.array([5.0, 6, 25, 26]), 0.2, np.random.default_rng([0, 1]))
+    assert single[0] == tuple(wanted.tolist())
+
+
+def test_intervals_draw_videos_not_frames() -> None:
+    """Frames of a video differ by nothing: all that is uncertain is which video is drawn."""
+
+    def found(scenes, misses):
+        measured = measure([Oracle(0)], scenes, Plan((PromptKind.parse("box"),)))
+        (column,) = measured.columns
+        column.results = [replace(r, iou=1 - misses[r.scene] / 10) for r in column.results]
+        return report(measured, {})["methods"]["oracle"]["box"]["instances"]["all"]["iou"]
+
+    misses = [8] * 10 + [2] * 10
+    videos = found([*frames_of("a", 10), *frames_of("b", 10)], misses)
+    assert (videos["low"], videos["high"]) == pytest.approx((0.2, 0.8))
+    images = found(frames_of("", 20), misses)
+    assert images["mean"] == videos["mean"] and 0.3 < images["low"] < images["high"] < 0.7
+    one = measure([Oracle(0)], frames_of("a", 5), Plan((PromptKind.parse("click"),), 2, ("oracle",)))
+    figures = report(one, {})
+    assert figures["methods"]["oracle"]["click"]["frames"]["iou"] == {
+        "mean": 1,
+        "low": None,
+        "high": None,
+        "n": 5,
+    }
+    assert "| all | 10 | 1.000 |" in as_markdown(figures, 2) and "| 1.00; 0% not" in as_markdown(figures, 2)
 
 
 def test_clicks_go_to_the_largest_wrong_region() -> None:

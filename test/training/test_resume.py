@@ -2,17 +2,23 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 import torch
+from labelled import write_labels
 from training_runs import command, largest_difference, run, weights, write_config
 
+from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.checkpoints import load_checkpoint
 from training.configfile import load_config
+from training.readers import DatasetSpec
+from training.state import changes, config_json, read_state, write_state
 from training.train import main
 from training.tuning import build_model
 
@@ -48,6 +54,21 @@ def test_a_killed_run_ends_in_the_weights_of_an_unbroken_one(tmp_path):
     assert done.returncode == 0 and "resumed" in done.stderr, done.stderr
     assert main(["--config", str(whole), "--threads", "1"]) == 0
     assert largest_difference(weights(tmp_path / "whole"), weights(tmp_path / "broken")) <= 1e-6
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_the_look_at_it_is_looked_at(tmp_path):
+    labels = write_labels(tmp_path)
+    config = write_config(tmp_path, "run", 2)
+    changes = ["--set", f'data.coco=["{labels}"]', "--set", "data.aside=0.34"]
+    assert main(["--config", str(config), *changes]) == 0
+    log = tmp_path / "run" / "log.jsonl"
+    *before, look = log.read_text().splitlines()
+    assert "box" in json.loads(look)
+    log.write_text("".join(f"{line}\n" for line in before) + '{"step": 1, "lo\n')
+    for _ in range(2):
+        assert main(["--config", str(config), *changes]) == 0
+        lines = log.read_text().splitlines()
+        assert lines[:-2] == before and lines[-1] == look
 
 
 def test_two_processes_agree_with_one(tmp_path):
@@ -103,3 +124,48 @@ def test_another_configuration_cannot_go_on(tmp_path, caplog):
     assert main(["--config", str(config)]) == 0
     assert main(["--config", str(config), "--set", "seed=5", "--set", "batch=4"]) == 2
     assert "seed was 0 and is 5; batch was 2 and is 4" in caplog.text
+
+
+def changed(config, **values):
+    """Return a configuration with fields replaced; `data__aside` is the aside of its data."""
+    for name, value in values.items():
+        part, _, leaf = name.rpartition("__")
+        new = {part: replace(getattr(config, part), **{leaf: value})} if part else {leaf: value}
+        config = replace(config, **new)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("lr", 1.0, "lr was 0.0005 and is 1.0"),
+        ("ema", 0.5, "ema was 0.999 and is 0.5"),
+        ("precision", "bf16", "precision was 'no' and is 'bf16'"),
+        ("loss__hq", 0.5, "loss.hq was 1.0 and is 0.5"),
+        ("jitter__near", (1.0, 2.0), "jitter.near was [1.4, 3.0] and is [1.0, 2.0]"),
+        ("frames__pad", 0, "frames.pad was 144 and is 0"),
+        ("data__procedural", 3, "data.procedural was 2 and is 3"),
+        ("data__classes", ("ship",), "data.classes was [] and is ['ship']"),
+    ],
+)
+def test_what_shapes_the_weights_cannot_change(field, value, told, tmp_path):
+    config = load_config(write_config(tmp_path))
+    write_state(tmp_path / "state.pt", {"step": 1, "config": config_json(config)})
+    assert read_state(tmp_path / "state.pt", config)
+    with pytest.raises(ConfigInvalid, match=re.escape(f"another configuration: {told}. Choose")):
+        read_state(tmp_path / "state.pt", changed(config, **{field: value}))
+
+
+def test_what_does_not_shape_the_weights_may_change(tmp_path):
+    """Where it writes, how long it goes on, how it fits into memory, what it tells."""
+    config = load_config(write_config(tmp_path))
+    stored = DatasetSpec("release", "data")
+    config = changed(config, data__sets=(stored,))
+    told = json.loads(config_json(config))
+    other = changed(config, data__workers=3, data__cache="x", data__sets=(replace(stored, in_memory=True),))
+    top = {"output": "x", "steps": 9, "epochs": 2.0, "accumulate": 2, "export": "both", "not_finite": "skip"}
+    assert not changes(told, replace(other, **top, save_every=1, validate_every=1, log_every=1))
+    other = changed(config, data__sets=(replace(stored, path="other"),))
+    assert changes(told, other) == ["data.sets[0].path was 'data' and is 'other'"]
+    del told["jitter"]["photometric"]  # written before there was this field
+    assert not changes(told, config)

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from labelled import write_labels
+from safetensors.torch import save_file
 from training_runs import CONFIGS, SMALL
 
 from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.checkpoints import load_checkpoint
 from training.configfile import build_config
-from training.vary import as_markdown, load_study, main, run_config, table_of
+from training.state import config_json
+from training.vary import as_markdown, figures, jobs, load_study, main, run_config, table_of
 
 MODEL = SMALL[SMALL.index("[model.tiny]") :].split("\n", 1)[1]
 TEXT = """
@@ -51,6 +54,17 @@ def config(tmp_path):
     path = tmp_path / "vary.toml"
     path.write_text(TEXT.format(output=tmp_path / "out", labels=write_labels(tmp_path), model=MODEL))
     return path
+
+
+def leave_result(study, row, *lines, steps=2):
+    """Write what a training of a row leaves: its configuration, its result, and these lines of its log."""
+    values = run_config(study, row, 0)
+    folder = Path(values["output"])
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(config_json(build_config(values, row.key)))
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    save_file({"x": torch.zeros(1)}, folder / "result.safetensors", metadata={"steps": str(steps)})
+    return folder
 
 
 def test_a_row_changes_what_it_says_and_nothing_else(config):
@@ -110,3 +124,46 @@ def test_the_study_that_ships_is_valid(tmp_path, monkeypatch):
     labels.touch()
     study = load_study(CONFIGS / "vary-quick.toml")
     assert [row.key for row in study.rows if row.after] == ["pretrained"]
+
+
+def test_a_result_that_was_not_looked_at_is_not_done(config, tmp_path):
+    """Killed between the last checkpoint and the look at it, or the log was given up on a full disk."""
+    study = load_study(config)
+    plain, exact, twice = study.rows
+    leave_result(study, plain, {"step": 1, "box": 0.9}, {"step": 2, "loss": 1.0}, steps=2)
+    leave_result(study, exact, {"step": 2, "box": 0.4}, {"step": 1, "box": 0.9}, {"step": 2, "box": 0.5})
+    (leave_result(study, twice) / "log.jsonl").unlink()
+    assert [figures(study, row, 0) for row in study.rows] == [None, {"box": 0.5}, None]
+    assert [job.name for job in jobs(study)] == ["row plain, seed 0", "row twice, seed 0"]
+    lines = table_of(study)
+    assert [line["seeds"] for line in lines] == [0, 1, 0] and lines[1]["box"]["gain"] is None
+
+
+def test_a_figure_that_the_first_row_lacks_has_no_gain(config):
+    study = load_study(config)
+    leave_result(study, study.rows[0], {"step": 2, "box": 0.5})
+    leave_result(study, study.rows[1], {"step": 2, "box": 0.6, "box_movers": 0.4})
+    line = table_of(study)[1]
+    assert line["box"]["gain"] == pytest.approx(0.1) and line["box_movers"]["gain"] is None
+
+
+def test_rows_that_were_trained_otherwise_are_named_and_no_table_is_made(config, tmp_path, caplog):
+    study = load_study(config)
+    for row in study.rows:
+        leave_result(study, row, {"step": 2, "box": 0.5, "click": 0.4})
+    assert main(["--config", str(config)]) == 0
+    table = tmp_path / "out" / "table.json"
+    table.unlink()
+    text = config.read_text()
+    config.write_text(text.replace("steps = 2", "steps = 3").replace("box_noise = 0.0", "box_noise = 0.1"))
+    for only_table in ([], ["--table"]):
+        caplog.clear()
+        assert main(["--config", str(config), *only_table]) == 2
+        assert "row plain, seed 0: steps was 2 and is 3 (in " in caplog.text
+        assert "row exact, seed 0: steps was 2 and is 3; box_noise was 0.0 and is 0.1 (in " in caplog.text
+        assert "Choose another output folder (--output), or delete" in caplog.text
+    assert not table.exists()
+    config.write_text(text.replace("validate_every = 100", "validate_every = 1"))
+    assert main(["--config", str(config)]) == 0 and table.exists()
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert main(["--config", str(config), "--output", str(tmp_path / "moved"), "--table"]) == 0

@@ -92,11 +92,13 @@ class Measured:
         columns: One a method and kind of prompt.
         counts: Clicks to targets by method.
         most_clicks: Where counting stopped.
+        videos: Of each scene the number of the first one of its video; its own where it belongs to none.
     """
 
     columns: list[Column] = field(default_factory=list)
     counts: dict[str, list[ClickCount]] = field(default_factory=dict)
     most_clicks: int = 0
+    videos: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,9 @@ def measure(
     Raises:
         Cancelled: `cancel` said so, between scenes.
     """
-    measured = Measured(most_clicks=plan.most_clicks)
+    first = {scene.video: index for index, scene in reversed(list(enumerate(scenes)))}
+    videos = [first[scene.video] if scene.video else index for index, scene in enumerate(scenes)]
+    measured = Measured(most_clicks=plan.most_clicks, videos=videos)
     columns = {
         (method.name, kind.name): Column(method.name, kind.name)
         for method in methods
@@ -173,7 +177,8 @@ def _answers(
         return
     for kind in plan.kinds:
         if not kind.clicks:
-            prompts = [box_prompt(scene.objects[n], n, kind.noise, plan.seed) for n in there]
+            frame = scene.name if scene.video else ""
+            prompts = [box_prompt(scene.objects[n], n, kind.noise, plan.seed, frame) for n in there]
             yield kind, _placed(method.answer(prompts), there, len(truths))
     wanted = {kind.clicks: kind for kind in plan.kinds if kind.clicks}
     if method.boxes_only or not wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,19 +48,22 @@ class PromptKind:
         raise ConfigInvalid(f"{text!r} is no kind of prompt; use box, box+20%, click or 3clicks")
 
 
-def box_prompt(obj: SceneObject, number: int, noise: float, seed: int) -> Prompt:
-    """Make a box prompt; the same object, noise and seed give the same box.
+def box_prompt(obj: SceneObject, number: int, noise: float, seed: int, frame: str = "") -> Prompt:
+    """Make a box prompt; the same object, frame, noise and seed give the same box.
 
     Args:
         obj: The object.
         number: Its number in the image, where its own id is not known.
         noise: See `PromptKind`.
         seed: Of the noise.
+        frame: Name of the frame of a video. There an id comes again in every frame, and would bring the same
+            mistake along. Empty: the image belongs to no video.
     """
     box = np.array(obj.box, float)
     if noise:
         own = obj.id if obj.id >= 0 else number
-        box = jitter_box(box, noise, np.random.default_rng([seed, own + 1]))
+        place = [zlib.crc32(frame.encode())] if frame else []
+        box = jitter_box(box, noise, np.random.default_rng([seed, own + 1, *place]))
     return Prompt(str(number), box=tuple(box.tolist()))
 
 

@@ -18,10 +18,17 @@ SIZES = ((0, 16), (16, 32), (32, 64), (64, 128), (128, 10_000))
 Figures = dict[str, Any]
 
 
-def figure_of(values: Sequence[float], groups: Sequence[int]) -> Figures:
-    """Return a mean, its 95 % interval and the number of values."""
+def figure_of(values: Sequence[float], scenes: Sequence[int], videos: Sequence[int]) -> Figures:
+    """Return a mean, its 95 % interval and the number of values.
+
+    Args:
+        values: One figure an object or a frame.
+        scenes: The scene of each.
+        videos: See `Measured`. Frames of a video are drawn together; of a single video there is no interval.
+    """
     array = np.array(values, float)
-    low, high = interval(array, np.array(groups))
+    groups = np.array([videos[scene] for scene in scenes])
+    low, high = interval(array, groups) if len(set(groups)) > 1 or len(set(scenes)) == 1 else (None, None)
     return {"mean": float(array.mean()), "low": low, "high": high, "n": len(array)}
 
 
@@ -40,7 +47,7 @@ def group_names(results: Sequence[Result]) -> dict[str, Callable[[Result], bool]
     return groups
 
 
-def summarise(column: Column) -> Figures:
+def summarise(column: Column, videos: Sequence[int]) -> Figures:
     """Return a column's figures: by group of objects, by frame, and how well `score` ranks."""
     groups = {}
     for name, belongs in group_names(column.results).items():
@@ -48,8 +55,8 @@ def summarise(column: Column) -> Figures:
         if own:
             scenes = [r.scene for r in own]
             groups[name] = {
-                "iou": figure_of([r.iou for r in own], scenes),
-                "boundary_iou": figure_of([r.boundary for r in own], scenes),
+                "iou": figure_of([r.iou for r in own], scenes, videos),
+                "boundary_iou": figure_of([r.boundary for r in own], scenes, videos),
             }
     frames = [f.scene for f in column.frames]
     scores = [r.score for r in column.results]
@@ -59,8 +66,8 @@ def summarise(column: Column) -> Figures:
     return {
         "instances": groups,
         "frames": {
-            "iou": figure_of([f.iou for f in column.frames], frames),
-            "boundary_iou": figure_of([f.boundary for f in column.frames], frames),
+            "iou": figure_of([f.iou for f in column.frames], frames, videos),
+            "boundary_iou": figure_of([f.boundary for f in column.frames], frames, videos),
         },
         "score_rank_correlation": rank,
     }
@@ -71,13 +78,13 @@ def report(measured: Measured, settings: Figures) -> Figures:
     methods: Figures = {}
     for column in measured.columns:
         if column.results:
-            methods.setdefault(column.method, {})[column.kind] = summarise(column)
+            methods.setdefault(column.method, {})[column.kind] = summarise(column, measured.videos)
     counts: Figures = {}
     for name, found in measured.counts.items():
         scenes = [c.scene for c in found]
         counts[name] = {
             f"{target:.0%}": {
-                "clicks": figure_of([c.clicks[i] for c in found], scenes),
+                "clicks": figure_of([c.clicks[i] for c in found], scenes, measured.videos),
                 "failed": float(np.mean([not c.reached[i] for c in found])),
             }
             for i, target in enumerate(TARGETS)
@@ -98,8 +105,12 @@ def as_markdown(figures: Figures, most_clicks: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _cell(figure: Figures | None) -> str:
-    return "" if figure is None else f"{figure['mean']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+def _cell(figure: Figures | None, digits: int = 3) -> str:
+    if figure is None:
+        return ""
+    low, high = figure["low"], figure["high"]
+    spread = "" if low is None else f" ({low:.{digits}f}-{high:.{digits}f})"
+    return f"{figure['mean']:.{digits}f}{spread}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0) -> str:
@@ -142,11 +153,7 @@ def _side_by_side(methods: Figures) -> str:
 def _clicks(counts: Figures, most_clicks: int) -> str:
     rows = []
     for method, targets in counts.items():
-        cells = [
-            f"{own['clicks']['mean']:.2f} ({own['clicks']['low']:.2f}-{own['clicks']['high']:.2f}); "
-            f"{own['failed']:.0%} not reached"
-            for own in targets.values()
-        ]
+        cells = [f"{_cell(own['clicks'], 2)}; {own['failed']:.0%} not reached" for own in targets.values()]
         rows.append([method, str(next(iter(targets.values()))["clicks"]["n"]), *cells])
     note = f"\n\nAn object that does not reach the target counts as {most_clicks} clicks."
     return _table(["method", "n", *(f"to {t:.0%} IoU" for t in TARGETS)], rows, 1) + note
