@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from .background import log
 from .dock.dock import SegmentDock
 from .dock.look_dialog import LookDialog
-from .engine.engine import Engine
+from .engine.engine import Engine, Status
 from .engine.errors import Failure
 from .engine.frames import Frames
 from .engine_news import EngineNews
@@ -254,6 +254,8 @@ class Controller(QObject):
     def _on_model(self, name: str) -> None:
         settings.set_model(name)
         self._follow_model()
+        if self.engine.status is Status.FAILED and self.engine.client is not None:
+            self.engine.restart()  # with this model, in place of one that could not be opened
         self.ahead.look()
 
     def _on_look(self) -> None:

@@ -35,13 +35,15 @@ class EngineNews(QObject):
         self._names: list[str] = []
         self._show_models()
         engine.status_changed.connect(self._on_status)
-        engine.reachable.connect(self._on_reachable)
+        engine.reachable.connect(self._ask_models)
+        engine.models_changed.connect(self._ask_models)
         engine.lost.connect(self._drop_call)
 
     def close(self) -> None:
         """Listen no longer."""
         self._engine.status_changed.disconnect(self._on_status)
-        self._engine.reachable.disconnect(self._on_reachable)
+        self._engine.reachable.disconnect(self._ask_models)
+        self._engine.models_changed.disconnect(self._ask_models)
         self._engine.lost.disconnect(self._drop_call)
         if self._call is not None:
             self._call.abort()
@@ -58,7 +60,9 @@ class EngineNews(QObject):
         elif status is Status.FAILED:
             self._iface.messageBar().pushMessage("ROS-SAM", text, Qgis.MessageLevel.Critical, FOR_EVER)
 
-    def _on_reachable(self) -> None:
+    def _ask_models(self) -> None:
+        if self._engine.client is None:
+            return
         if self._call is not None:
             self._call.abort()
         self._call = self._engine.client.get("/v1/models")

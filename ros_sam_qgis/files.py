@@ -19,7 +19,7 @@ from .settings import store as settings
 from .store.export import DRIVERS, Export
 from .store.keeper import Keeper, rescue
 from .store.look import style_objects
-from .store.output import default_folder, own_layers
+from .store.output import default_folder, own_layer, own_layers, table_of
 from .store.target import StoreError, Target
 from .video.opening import open_video
 
@@ -53,7 +53,7 @@ class Files(QObject):
     def __init__(self, iface: Any, keeper: Keeper, dock: SegmentDock, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._iface, self._keeper, self._dock = iface, keeper, dock
-        self._export: Export | None = None
+        self._exports: set[Export] = set()
         dock.output_chosen.connect(self.choose_output)
         dock.export_wanted.connect(self._on_export)
         dock.video_wanted.connect(self._on_video)
@@ -100,9 +100,10 @@ class Files(QObject):
         self._keeper.write_to(layer)
 
     def export(self, layer: QgsVectorLayer, path: str) -> None:
-        """Save a layer of kept objects in the format of a path's suffix."""
+        """Save a layer of kept objects in the format of a path's suffix; others may be under way."""
+        self._exports = {one for one in self._exports if not one.is_over}
         try:
-            self._export = Export(layer, path, self._on_exported, self._warn)
+            self._exports.add(Export(layer, path, self._on_exported, self._warn))
         except StoreError as error:
             self._warn(str(error))
 
@@ -134,7 +135,7 @@ class Files(QObject):
         return answer == QMessageBox.StandardButton.Yes
 
     def _on_export(self) -> None:
-        layer = self._keeper.layer or next(iter(own_layers()), None)
+        layer = self._kept_layer()
         if layer is None:
             self._warn(tr("There are no kept objects yet."))
             return
@@ -145,6 +146,12 @@ class Files(QObject):
         path = self._with_suffix(path, chosen)
         if path:
             self.export(layer, path)
+
+    def _kept_layer(self) -> QgsVectorLayer | None:
+        """Return the output, else the plugin's own objects of the layer at hand, else any of its own."""
+        image = self._dock.layer.currentLayer()
+        here = None if image is None else own_layer(table_of(image.crs(), image.name()))
+        return self._keeper.layer or here or next(iter(own_layers()), None)
 
     def _with_suffix(self, path: str, chosen: str) -> str:
         """Return the path with the suffix of the chosen format, if it has none; empty if it is not to be."""

@@ -51,13 +51,16 @@ class Engine(QObject):
 
     Signals:
         status_changed: a `Status`, and what there is to say about it.
-        reachable: calls are answered now; after a restart too.
+        reachable: calls are answered now; after a restart too. Where the model could not be opened the answer
+            is why.
         lost: calls under way will not be answered; `reachable` follows if the engine comes back.
+        models_changed: it has other models than before.
     """
 
     status_changed = pyqtSignal(object, str)
     reachable = pyqtSignal()
     lost = pyqtSignal()
+    models_changed = pyqtSignal()
 
     def __init__(self, choose: Callable[[], Choice], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +70,7 @@ class Engine(QObject):
         self._choose = choose
         self._crashes: list[float] = []
         self._heard = 0.0
+        self._is_new = True
         self._beat: Call | None = None
         self._process = EngineProcess(self)
         self._process.ready.connect(self._on_address)
@@ -120,6 +124,7 @@ class Engine(QObject):
     def _on_address(self, address: Address) -> None:
         self.client = EngineClient(address, self)
         running.address = address
+        self._is_new = True
         self._heard = time.monotonic()
         self._heartbeat.start(LOADING_MS)
         self._ask_health()
@@ -143,18 +148,20 @@ class Engine(QObject):
             text = tr("The engine speaks API {theirs}, this plugin {ours}: bring both to the same version.")
             self._give_up(text.format(theirs=health.get("api"), ours=API))
             return
-        model = health.get("model") or {}
-        state = model.get("state")
-        if state == "failed":
-            error = model.get("error") or {}
-            self._heartbeat.setInterval(HEARTBEAT_MS)
-            self._say(Status.FAILED, text_of_error(error) or tr("The model could not be loaded."))
-            return
-        first = self.status not in (Status.LOADING, Status.READY)
-        self._say(Status.READY if state == "ready" else Status.LOADING, str(model.get("name", "")))
-        self._heartbeat.setInterval(HEARTBEAT_MS if state == "ready" else LOADING_MS)
-        if first:
+        self._tell(health.get("model") or {})
+        if self._is_new:
+            self._is_new = False
             self.reachable.emit()
+
+    def _tell(self, model: dict[str, Any]) -> None:
+        """Say how the model is that the engine was started with."""
+        state = model.get("state")
+        self._heartbeat.setInterval(HEARTBEAT_MS if state in ("ready", "failed") else LOADING_MS)
+        if state == "failed":
+            why = text_of_error(model.get("error") or {})
+            self._say(Status.FAILED, why or tr("The model could not be loaded."))
+        else:
+            self._say(Status.READY if state == "ready" else Status.LOADING, str(model.get("name", "")))
 
     def _on_silence(self, failure: Failure) -> None:
         self._beat = None

@@ -137,11 +137,6 @@ class EngineProcess(QObject):
             process.waitForFinished(1000)
         self._forget()
 
-    def kill(self) -> None:
-        """Kill a process that answers no more; `ended` follows as after a crash."""
-        if self._process is not None:
-            self._process.kill()
-
     def _hand_over_token(self) -> None:
         assert self._process is not None
         self.pid = int(self._process.processId())
@@ -200,11 +195,6 @@ class EngineProcess(QObject):
         if process is not None:
             process.blockSignals(True)
             process.deleteLater()
-
-    @property
-    def last_words(self) -> str:
-        """What the engine wrote to stderr last."""
-        return self._stderr
 
 
 def _gist(stderr: str) -> str:

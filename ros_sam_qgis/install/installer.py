@@ -107,10 +107,6 @@ class Installer(QObject):
         if self._process is not None:
             self._end(False, tr("Cancelled. What was fetched is kept; set up again to go on."))
 
-    def remove(self) -> None:
-        """Delete the environment."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _begin(self) -> None:
         step = self._steps[0]
         self._tries = [step.command, *step.instead]

@@ -33,10 +33,6 @@ class InstallError(Exception):
     """Root of what this package raises; the message is for the user."""
 
 
-class NoPython(InstallError, LookupError):
-    """There is no Python that the engine could run on."""
-
-
 class NoWheel(InstallError, LookupError):
     """This copy of the plugin brings no engine."""
 

@@ -12,7 +12,6 @@ from qgis.PyQt.QtWidgets import QWidget
 
 from ..dock.dock import SegmentDock
 from ..engine.engine import Engine
-from ..engine.errors import EngineNotConfigured
 from ..install.diagnostics import diagnostics
 from ..install.installer import Installer
 from ..install.plan import Variant
@@ -81,12 +80,7 @@ class SettingsDesk(QObject):
 
     def offer_setup(self) -> None:
         """Show the dock's button where there is no engine yet."""
-        try:
-            settings.choice()
-        except EngineNotConfigured:
-            self._dock.set_needs_setup(True)
-        else:
-            self._dock.set_needs_setup(False)
+        self._dock.set_needs_setup(not settings.is_set_up())
 
     def _on_status(self, *_: object) -> None:
         """Look again: the engine starts anew when the settings have changed."""

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 from ..engine.client import Call
 from ..engine.engine import Engine
 from ..engine.errors import Failure
+from ..engine.texts import text_of_error
 from ..i18n import tr
 
 
@@ -35,6 +36,7 @@ class ModelsBox(QGroupBox):
         super().__init__(tr("Models"), parent)
         self._engine = engine
         self._download: Call | None = None
+        self._error = ""
         column = QVBoxLayout(self)
         self.table = QTableWidget(0, 4)
         self.table.setHorizontalHeaderLabels([tr("Model"), tr("Size"), tr("State"), tr("Licence")])
@@ -75,7 +77,6 @@ class ModelsBox(QGroupBox):
 
     def _on_models(self, answer: dict[str, Any]) -> None:
         states = {"bundled": tr("included"), "installed": tr("installed"), "absent": tr("can be fetched")}
-        self.note.clear()
         self.table.setRowCount(0)
         for model in answer["models"]:
             row = self.table.rowCount()
@@ -110,9 +111,11 @@ class ModelsBox(QGroupBox):
         text = tr("{name}: {licence}. It is fetched from {address} and checked: {hash}")
         facts = {key: model.get(key) for key in ("name", "licence", "address", "hash")}
         self.note.setText(text.format(**facts))
+        self._error = ""
         self._download = self._engine.client.post(f"/v1/models/{model['name']}/download", {}, streamed=True)
         self._download.line.connect(self._on_line)
-        self._download.answered.connect(lambda _: self._on_end())
+        self._download.answered.connect(self._on_end)
+        self._download.answered.connect(self._engine.models_changed)  # the page may be closed by then
         self._download.failed.connect(self._on_failed)
         self.bar.setRange(0, 0)
         self.bar.show()
@@ -124,27 +127,25 @@ class ModelsBox(QGroupBox):
             self.bar.setRange(0, 1000)
             self.bar.setValue(int(1000 * line["done"] / line["total"]))
         elif line.get("event") == "error":
-            self.note.setText(str(line["error"].get("message", "")))
+            self._error = text_of_error(line["error"])
 
     def _on_stop(self) -> None:
         if self._download is not None:
             self._download.abort()
-            self.note.setText(tr("Cancelled. What was fetched is kept; download again to go on."))
-            self._on_end()
+            self._end(tr("Cancelled. What was fetched is kept; download again to go on."))
+            self.refresh()
 
-    def _on_end(self) -> None:
+    def _on_end(self, _: dict[str, Any]) -> None:
+        self._end(self._error)
+        self.refresh()
+
+    def _on_failed(self, failure: Failure) -> None:
+        self._end(failure.text)
+
+    def _end(self, note: str) -> None:
+        """Show that nothing is fetched any more, and what there is to say about it."""
         self._download = None
         self.bar.hide()
         self.stop.hide()
-        self._show_buttons()
-        note = self.note.text()
-        self.refresh()
         self.note.setText(note)
-
-    def _on_failed(self, failure: Failure) -> None:
-        self.note.setText(failure.text)
-        if self._download is not None:
-            self._download = None
-            self.bar.hide()
-            self.stop.hide()
-            self._show_buttons()
+        self._show_buttons()

@@ -156,6 +156,27 @@ def chosen_python() -> str:
     raise EngineNotConfigured(tr("The engine is not set up yet."))
 
 
+def chosen_address() -> str:
+    """Return where an engine on another machine answers.
+
+    Raises:
+        EngineNotConfigured: no address was given.
+    """
+    address = get("engine/address").rstrip("/")
+    if not address:
+        raise EngineNotConfigured(tr("The engine on another machine has no address yet."))
+    return address
+
+
+def is_set_up() -> bool:
+    """Say whether there is an engine to use; its token is not asked for, which may need a password."""
+    try:
+        chosen_address() if is_remote() else chosen_python()
+    except EngineNotConfigured:
+        return False
+    return True
+
+
 def choice() -> Choice:
     """Return which engine to use.
 
@@ -163,10 +184,7 @@ def choice() -> Choice:
         EngineNotConfigured: nothing tells which.
     """
     if is_remote():
-        address = get("engine/address").rstrip("/")
-        if not address:
-            raise EngineNotConfigured(tr("The engine on another machine has no address yet."))
-        return Address(address, token())
+        return Address(chosen_address(), token())
     prefix = os.environ.get("OSGEO4W_ROOT") or QgsApplication.prefixPath()
     return Launch(chosen_python(), get("model"), get("engine/device"), log_path(), prefix)
 

@@ -46,12 +46,6 @@ class PixelGrid:
         a, b, c, d, e, f = self.transform
         return a * column + b * row + c, d * column + e * row + f
 
-    def to_pixel(self, x: float, y: float) -> tuple[float, float]:
-        """Return the column and row, with fractions, of a place on the map."""
-        a, b, c, d, e, f = self.transform
-        det = a * e - b * d
-        return (e * (x - c) - b * (y - f)) / det, (a * (y - f) - d * (x - c)) / det
-
     def bounds(self) -> QgsRectangle:
         """Return the rectangle around the four corners."""
         corners = [self.to_map(x, y) for x in (0, self.width) for y in (0, self.height)]

@@ -35,6 +35,9 @@ class Export:
         done: takes the path and a remark for the user, empty as a rule.
         failed: takes a message.
 
+    Attributes:
+        is_over: whether it has ended; until then the caller must hold it.
+
     Raises:
         NotWritable: the format is unknown, or cannot hold the layer, or the file is the layer's own.
     """
@@ -48,6 +51,7 @@ class Export:
     ) -> None:
         self._path, self._done, self._failed = path, done, failed
         self._remark = ""
+        self.is_over = False
         suffix = os.path.splitext(path)[1].lower()
         if suffix not in DRIVERS:
             text = tr("{suffix} is no format of an export; use {known}.")
@@ -92,6 +96,7 @@ class Export:
         options.layerOptions = ["RFC7946=YES", "COORDINATE_PRECISION=9"]
 
     def _on_complete(self, *_: object) -> None:
+        self.is_over = True
         try:
             for name in os.listdir(self._scratch):
                 os.replace(os.path.join(self._scratch, name), os.path.join(os.path.dirname(self._path), name))
@@ -103,6 +108,7 @@ class Export:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _on_error(self, _: int, why: str) -> None:
+        self.is_over = True
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._failed(tr("{path} cannot be written: {why}").format(path=self._path, why=why))
 

@@ -32,7 +32,7 @@ from ros_sam_qgis.session.shape import Shape
 from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.sources.file_source import FileSource
 from ros_sam_qgis.store.fields import NAMES
-from ros_sam_qgis.store.output import PLACED
+from ros_sam_qgis.store.output import PLACED, own_layers
 from ros_sam_qgis.store.reopen import find_kept
 
 YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
@@ -81,6 +81,35 @@ def test_an_output_that_leaves_the_project_is_shown_no_longer(desk: Desk) -> Non
     assert desk.at.keeper.layer is None
     assert desk.dock.output.currentLayer() is None
     assert desk.dock.output.currentText() == "GeoPackage beside the project"
+
+
+def test_two_exports_at_a_time_both_come(desk: Desk, tmp_path: Path) -> None:
+    (layer,) = own_layers()
+    names = ("one.geojson", "two.fgb")
+    for name in names:
+        desk.at.files.export(layer, str(tmp_path / name))
+    wait_until(lambda: sum("Exported" in said for said in desk.iface.messages()) == 2, 30, "both exports")
+    assert all((tmp_path / name).stat().st_size > 100 for name in names)
+    assert not list(tmp_path.glob(".ros-sam-*"))
+
+
+def test_objects_of_the_image_at_hand_are_exported(
+    desk: Desk, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each image without georeference has a table of its own."""
+    square = QgsGeometry.fromRect(QgsRectangle(10, -20, 20, -10))
+    for name in ("left", "right"):
+        image = QgsRasterLayer(str(scenes / "plain.tif"), name)
+        QgsProject.instance().addMapLayer(image)
+        kept = KeptObject(square, QgsCoordinateReferenceSystem(), {"prompt_id": name}, layer_name=name)
+        desk.at.keeper.keep(kept)
+        path = tmp_path / f"{name}.fgb"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
+        desk.at.set_layer(image)
+        desk.dock.export.click()
+        wait_until(lambda path=path: any(str(path) in said for said in desk.iface.messages()), 30, "export")
+        exported = QgsVectorLayer(str(path), name, "ogr")
+        assert [one["prompt_id"] for one in exported.getFeatures()] == [name]
 
 
 @pytest.mark.parametrize(

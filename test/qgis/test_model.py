@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
+from layers import inner_point, raster, true_polygon
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from waiting import wait_until
@@ -15,6 +16,8 @@ from ros_sam_qgis.engine.engine import Engine, Status
 from ros_sam_qgis.engine.process import Launch
 from ros_sam_qgis.settings import store as settings
 from ros_sam_qgis.settings.page import SettingsPage
+
+PLANE = 1
 
 
 @pytest.fixture
@@ -67,6 +70,26 @@ def test_a_file_named_in_the_settings_is_used_from_then_on(
     page.model_file.setFilePath("")
     page.apply()
     assert desk.dock.model.currentText() == desk.at.session.model == settings.DEFAULT_MODEL
+
+
+def test_a_model_that_cannot_be_opened_is_said_and_another_one_chosen(
+    desk: Desk, engine_python: str, scenes: Path, truth: dict, bundled: bool
+) -> None:
+    settings.put("engine/python", engine_python)
+    settings.put("model", "/nowhere/mine.safetensors")
+    engine, layer = desk.at.engine, raster(scenes, "utm")
+    desk.open(layer)
+    desk.click(inner_point(true_polygon(truth, "utm", PLANE)), layer)  # before the engine runs
+    wait_until(lambda: not desk.at.session.current.is_pending, 120)
+    assert engine.status is Status.FAILED
+    assert any("/nowhere/mine.safetensors" in said for said in desk.iface.messages())
+    if not bundled:
+        return
+    wait_until(lambda: desk.dock.model.count() > 1, 30)
+    choose(desk, "ros-sam-tiny")
+    wait_until(lambda: engine.status is Status.READY, 300)
+    desk.click(inner_point(true_polygon(truth, "utm", PLANE)), layer)
+    desk.settle()
 
 
 def test_of_an_engine_elsewhere_its_own_is_used_until_another_is_chosen(

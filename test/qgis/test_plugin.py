@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from interface import Interface
 from layers import inner_point, raster, true_polygon
 from mouse import Mouse
-from qgis.core import QgsApplication, QgsProject
+from qgis.core import QgsApplication, QgsCredentials, QgsProject
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget
 from waiting import Heard, let_run, wait_until
@@ -20,6 +21,32 @@ from ros_sam_qgis.engine.engine import Status
 from ros_sam_qgis.install import installer
 from ros_sam_qgis.install.plan import Step, Variant
 from ros_sam_qgis.settings import store as settings
+
+
+class Asker(QgsCredentials):
+    """Stands where QGIS's dialog asks for the master password, and says that the user gave none."""
+
+    alive: Asker | None = None
+    """QGIS keeps it for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.setInstance(self)
+
+    @classmethod
+    def get(cls) -> Asker:
+        """Return the one instance."""
+        if cls.alive is None:
+            cls.alive = cls()
+        return cls.alive
+
+    def request(self, *_: Any) -> tuple[bool, str, str]:
+        return False, "", ""
+
+    def requestMasterPassword(self, *_: Any) -> tuple[bool, str]:
+        self.asked += 1
+        return False, ""
 
 
 def engines() -> list[int]:
@@ -211,6 +238,28 @@ def test_a_token_goes_to_the_authentication_store_and_nowhere_else(iface: Interf
         assert (choice.url, choice.token) == ("https://gpu.example.org:8765", "another-token")
     finally:
         settings.put("engine/kind", settings.LOCAL)
+
+
+def test_at_the_start_nobody_is_asked_for_the_master_password(iface: Interface) -> None:
+    """An engine on another machine has a token; it is needed when the engine is."""
+    manager = QgsApplication.authManager()
+    if manager.isDisabled() or not manager.setMasterPassword("pw", True) or not settings.set_token("secret"):
+        pytest.skip("no authentication store here: " + str(manager.disabledMessage()))
+    settings.put("engine/kind", settings.REMOTE)
+    settings.put("engine/address", "https://gpu.example.org:8765")
+    manager.clearMasterPassword()
+    asker = Asker.get()
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    try:
+        assert plugin.dock.setup.isHidden()
+        assert asker.asked == 0
+        assert settings.token() == "" and asker.asked == 1
+    finally:
+        plugin.unload()
+        settings.put("engine/kind", settings.LOCAL)
+        settings.put("engine/address", "")
+        assert manager.setMasterPassword("pw", True)
 
 
 def test_keyboard_is_left_alone(iface: Interface) -> None:

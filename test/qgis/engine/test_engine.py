@@ -100,6 +100,21 @@ def test_a_wrong_token_is_said_and_not_tried_again(engine: Engine) -> None:
     assert other.client is None
 
 
+def test_one_that_cannot_open_its_model_answers_why(engine_python: str) -> None:
+    one = Engine(lambda: Launch(engine_python, "/nowhere/model.safetensors"))
+    one.start()
+    until(one, Status.FAILED)
+    other = Engine(lambda: Address(one.client.address.url, one.client.address.token))
+    said, reachable = Heard(other.status_changed), Heard(other.reachable)
+    other.start()
+    until(other, Status.FAILED)
+    assert "/nowhere/model.safetensors" in said.calls[-1][1]
+    assert len(reachable) == 1
+    assert Heard(other.client.get("/v1/models").answered).wait()[0]["models"]
+    other.stop()
+    one.stop()
+
+
 def test_another_programs_port_is_no_engine() -> None:
     """What listens at an address may be something else."""
     import http.server

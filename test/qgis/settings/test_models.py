@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from desk import Desk
 from waiting import wait_until
 
 from ros_sam_qgis.engine.engine import Engine, Status
@@ -81,6 +82,12 @@ def row_of(box: ModelsBox, name: str) -> list[str]:
     return []
 
 
+def listed_again(box: ModelsBox, item: object) -> bool:
+    """Say whether the list was filled anew since it had this item."""
+    now = box.table.item(0, 0)
+    return now is not None and now is not item
+
+
 def test_models_are_listed_and_fetched_by_name(engine: Engine, tmp_path: Path) -> None:
     box = ModelsBox(engine)
     wait_until(lambda: row_of(box, "good"), 30)
@@ -97,11 +104,37 @@ def test_models_are_listed_and_fetched_by_name(engine: Engine, tmp_path: Path) -
 def test_a_file_that_is_not_what_was_published_is_refused(engine: Engine, tmp_path: Path) -> None:
     box = ModelsBox(engine)
     wait_until(lambda: row_of(box, "changed"), 30)
+    before = box.table.item(0, 0)
     box.fetch.click()
     wait_until(lambda: box.bar.isHidden(), 60)
+    wait_until(lambda: listed_again(box, before), 30)
+    assert box.note.text().startswith("The download is not what was published: ")
     assert "changed" in box.note.text() and "CC0-1.0" not in box.note.text()
     assert row_of(box, "changed")[2] == "can be fetched"
     assert not (tmp_path / "cache" / "models" / "changed.bin").exists()
+
+
+def test_a_download_that_is_cancelled_says_what_is_kept(engine: Engine) -> None:
+    box = ModelsBox(engine)
+    wait_until(lambda: row_of(box, "good"), 30)
+    before = box.table.item(0, 0)
+    box.fetch.click()
+    box.stop.click()
+    assert box.bar.isHidden()
+    wait_until(lambda: listed_again(box, before), 30)
+    assert box.note.text().startswith("Cancelled.")
+
+
+def test_what_was_fetched_is_in_the_dock_at_once(engine: Engine, tmp_path: Path) -> None:
+    """The page of QGIS's options may be closed before."""
+    desk = Desk(engine, tmp_path)
+    box = ModelsBox(engine)
+    wait_until(lambda: row_of(box, "good"), 30)
+    assert desk.dock.model.findText("good") < 0
+    box.fetch.click()
+    box.deleteLater()
+    wait_until(lambda: desk.dock.model.findText("good") >= 0, 30)
+    desk.close()
 
 
 def test_without_an_engine_the_list_says_so() -> None:
