@@ -79,7 +79,7 @@ def open_data(config: TrainConfig) -> TrainingData:
     procedural = procedural_scenes(data.procedural, config.seed, cache) if data.procedural else []
     simulated: list[Scene] = []
     if data.simulated:
-        simulated = _filtered(simulated_scenes(data.simulated, 1000 * config.seed, cache), data.classes)
+        simulated = _filtered(simulated_scenes(data.simulated, config.first_video, cache), data.classes)
     groups = [
         ("labelled", kept, 1 - data.procedural_share - data.simulated_share),
         ("procedural", procedural, data.procedural_share),
