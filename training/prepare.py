@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from ros_sam_core.errors import RosSamError
 from training.plan import Plan, PrepareConfig, make_plan
-from training.readers import LAYOUTS, DatasetSpec, Ledger, read_layout
+from training.readers import LAYOUTS, DatasetSpec, Ledger, read_layout, warn_of_lone_frames
 from training.release_writer import index_entry, is_written, write_bytes, write_frame, write_index, write_json
 from training.scenes import DatasetError
 
@@ -54,6 +54,8 @@ def prepare(spec: DatasetSpec, config: PrepareConfig, output: Path, show: bool =
         scenes = list(
             read_layout(spec, ledger, lambda done, total: progress.update(task, completed=done, total=total))
         )
+        if config.val:
+            warn_of_lone_frames(spec, scenes)
         plan = make_plan(scenes, config, ledger)
         if ledger.skipped and spec.on_error == "stop":
             raise DatasetError(
