@@ -45,10 +45,11 @@ from training.ablation import (
     scene_cache,
     table_of,
 )
+from training.config import VAL_SEED
 from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene
 from training.series import Job, keep_table, parser_of, run_jobs, run_series, steps_of, train
-from training.simulated import VAL_SEED, simulated_scenes
+from training.simulated import simulated_scenes
 from training.sources import of_classes
 from training.state import write_text
 from training.train import StopRequest

@@ -9,6 +9,9 @@ from ros_sam_core.model.config import ModelConfig, tiny_config
 from training.jitter import CropJitter, FrameJitter
 from training.readers.spec import DatasetSpec
 
+VAL_SEED = 500_000
+"""Simulated videos from this number on are never trained on."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -218,6 +221,11 @@ class TrainConfig:
     frames: FrameJitter = field(default_factory=FrameJitter)
     model: ModelConfig = field(default_factory=tiny_config)
 
+    @property
+    def first_video(self) -> int:
+        """Number of the first simulated video that is trained on."""
+        return 1000 * self.seed
+
     def problems(self) -> list[str]:
         """Return every mistake found, empty if there is none."""
         found = self._out_of_range()
@@ -260,6 +268,12 @@ class TrainConfig:
 
     def _contradictions(self) -> list[str]:
         found = []
+        if self.data.simulated and self.first_video + self.data.simulated > VAL_SEED:
+            found.append(
+                f"seed is {self.seed}: its {self.data.simulated} simulated videos, from number "
+                f"{self.first_video} on, reach those that are kept for measuring, from {VAL_SEED} on; take a "
+                f"seed of {max(0, (VAL_SEED - self.data.simulated) // 1000)} or less"
+            )
         if self.tune.encoder != "full" and not self.base:
             found.append(f"tune.encoder is {self.tune.encoder!r}, but base names no weights to start from")
         if self.export != "merged" and self.tune.encoder != "lora":

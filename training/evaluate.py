@@ -8,14 +8,18 @@ the filled box, GrabCut, and the same weights with the frame shown whole.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ros_sam_core.errors import ConfigInvalid, RosSamError
+from PIL import Image
+
+from ros_sam_core.errors import ConfigInvalid, OutputFailed, RosSamError
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
 from training.evaluation.data import guess_spec, open_scenes
@@ -31,6 +35,9 @@ from training.evaluation.methods import (
 from training.evaluation.prompting import PromptKind
 from training.evaluation.report import as_markdown, report
 from training.evaluation.sheet import contact_sheet
+from training.prepare import add_label_arguments, spec_fields
+from training.release_writer import write_bytes
+from training.state import write_text
 
 log = logging.getLogger("training.evaluate")
 KINDS = ("box", "box+10%", "box+20%", "click", "3clicks", "5clicks")
@@ -49,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--images", default="", help="folder of the images, or the raster; images/ beside the data by default"
     )
+    add_label_arguments(parser)
     add("--model", default="ros-sam-tiny", help="a model's name, or a checkpoint")
     add("--device", default="cpu", help="cpu, cuda or mps")
     add("--prompts", nargs="+", default=list(KINDS), help="box, box+20%%, click, 3clicks, …")
@@ -85,12 +93,13 @@ def run(options: argparse.Namespace) -> None:
     """Evaluate as the command line says.
 
     Raises:
-        RosSamError: The model or the data cannot be read, or an option is wrong.
+        RosSamError: The model or the data cannot be read, an option is wrong, or a result cannot be written.
     """
     kinds = tuple(PromptKind.parse(text) for text in options.prompts)
     if options.most_clicks < 0 or not 0 <= options.count_share <= 1:
         raise ConfigInvalid("--most-clicks must be 0 or more, --count-share a share, 0 to 1")
-    spec = guess_spec(options.data, options.layout, options.images)
+    spec = guess_spec(options.data, **spec_fields(options))
+    make_folders(options)
     scenes, told = open_scenes(spec, aside=options.aside, limit=options.limit, reduce=options.reduce)
     log.info("%s", told)
     segmenter = Segmenter.from_pretrained(options.model, options.device, cache=CacheOptions(disk_mb=0))
@@ -113,13 +122,45 @@ def run(options: argparse.Namespace) -> None:
     table = as_markdown(figures, options.most_clicks)
     sys.stdout.write(table)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
+        write_text(options.json, json.dumps(figures, indent=1))
     if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        (options.output / "report.json").write_text(json.dumps(figures, indent=1))
-        (options.output / "report.md").write_text(table)
-        contact_sheet(measured.columns[0], scenes).save(options.output / "overlays.png")
+        write_text(options.output / "report.json", json.dumps(figures, indent=1))
+        write_text(options.output / "report.md", table)
+        write_sheet(options.output / "overlays.png", contact_sheet(measured.columns[0], scenes))
         log.info("written to %s", options.output)
+
+
+def make_folders(options: argparse.Namespace) -> None:
+    """Make the folders of the results, which come after hours of work.
+
+    Raises:
+        OutputFailed: One cannot be made or written to, or the place of the figures is a folder.
+    """
+    if options.json and options.json.is_dir():
+        raise OutputFailed(f"--json {options.json} is a folder; name a file")
+    for folder in filter(None, (options.output, options.json and options.json.parent)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"x")
+        except OSError as error:
+            raise OutputFailed(
+                f"results cannot be written to {folder}: {error}; name another place"
+            ) from error
+
+
+def write_sheet(path: Path, sheet: Image.Image) -> None:
+    """Write a picture in one step.
+
+    Raises:
+        OutputFailed: It cannot be written.
+    """
+    picture = io.BytesIO()
+    sheet.save(picture, "PNG")
+    try:
+        write_bytes(path, picture.getvalue())
+    except OSError as error:
+        raise OutputFailed(f"cannot write {path}: {error}; the figures are written") from error
 
 
 class _Progress:

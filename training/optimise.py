@@ -37,12 +37,13 @@ def learning_rates(step: int, config: TrainConfig, steps: int, epoch_steps: int)
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and kernels; leave biases, norms and embedding tables alone."""
+    """Decay matrices and kernels; leave biases, norms, embedding tables and absolute positions alone."""
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             part = HEADS if name.startswith("mask_decoder.") else ENCODER
-            table = "embed" in name or "token" in name
+            table = id(parameter) in embeddings or name.rpartition(".")[2] == "pos_embed"
             groups.setdefault((part, parameter.ndim >= 2 and not table), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": weight_decay if decayed else 0.0, "part": part}

@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from ros_sam_core.errors import RosSamError
 from training.plan import Plan, PrepareConfig, make_plan
-from training.readers import LAYOUTS, DatasetSpec, Ledger, read_layout
+from training.readers import LAYOUTS, DatasetSpec, Ledger, read_layout, warn_of_lone_frames
 from training.release_writer import index_entry, is_written, write_bytes, write_frame, write_index, write_json
 from training.scenes import DatasetError
 
@@ -54,6 +54,8 @@ def prepare(spec: DatasetSpec, config: PrepareConfig, output: Path, show: bool =
         scenes = list(
             read_layout(spec, ledger, lambda done, total: progress.update(task, completed=done, total=total))
         )
+        if config.val:
+            warn_of_lone_frames(spec, scenes)
         plan = make_plan(scenes, config, ledger)
         if ledger.skipped and spec.on_error == "stop":
             raise DatasetError(
@@ -114,6 +116,11 @@ def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", help="labels: a COCO file, a folder, or a vector file")
     parser.add_argument("--layout", choices=LAYOUTS, required=True)
     parser.add_argument("--images", default="", help="images, if not in images/ beside the labels")
+    add_label_arguments(parser)
+
+
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a data set's labels are to be read."""
     parser.add_argument("--classes", default="", help="class table of labelled frames, .json or .csv")
     parser.add_argument("--values", default="instance", choices=("instance", "class"))
     parser.add_argument("--divisor", type=int, default=0, help="an instance's class is its number over this")
@@ -125,10 +132,14 @@ def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
 
 def spec_of(options: argparse.Namespace, **more: Any) -> DatasetSpec:
     """Return the data set that options name."""
+    return DatasetSpec(**spec_fields(options), **more)
+
+
+def spec_fields(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a `DatasetSpec` that options hold."""
     names = {field.name for field in fields(DatasetSpec)}
     given = {key: value for key, value in vars(options).items() if key in names}
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    return DatasetSpec(**given, **more)
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

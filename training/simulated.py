@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from training.kept_scenes import keep, kept
 from training.scenes import Scene, SceneObject, build_pyramid
 from training.simulate import SimulatedVideo, SimulateOptions, procedural_ground
 
@@ -20,8 +21,9 @@ FRAMES = 4
 """Frames that are taken of a video: far enough from each other to differ."""
 EVERY = 6
 KINDS = ("airport", "harbour", "road", "mixed")
-VAL_SEED = 500_000
-"""Videos from this number on are never trained on."""
+VERSION = 1
+"""Part of the names of kept frames: raise it with every change after which `training.simulate`, or this
+module, makes other frames of the same numbers."""
 
 
 def _make(number: int, folder: Path) -> None:
@@ -31,21 +33,19 @@ def _make(number: int, folder: Path) -> None:
     for index in range(FRAMES):
         scene = video.frame(index * EVERY).scene()
         arrays = {f"mask{i}": obj.mask for i, obj in enumerate(scene.objects)}
-        file = _file(folder, number, index)
-        partial = file.with_suffix(f".{os.getpid()}.partial.npz")  # several trainings may make the same video
-        np.savez_compressed(
-            partial,
+        keep(
+            _file(folder, number, index),
+            True,
             rgb=scene.rgb,
             corners=np.array([(o.x0, o.y0) for o in scene.objects], int).reshape(-1, 2),
             classes=np.array([o.class_name for o in scene.objects], dtype=str),
             tracks=np.array([o.id for o in scene.objects], int),
             **arrays,
         )
-        os.replace(partial, file)
 
 
 def _file(folder: Path, number: int, index: int) -> Path:
-    return folder / f"video{number}-{index}.npz"
+    return folder / f"video{number}-{index}-v{VERSION}.npz"
 
 
 def _load(file: Path, number: int, index: int) -> Scene:
@@ -69,6 +69,9 @@ def simulated_scenes(videos: int, first: int, cache: Path, workers: int = 2) -> 
         first: Number of the first one; the same number gives the same video.
         cache: Folder in which they are kept.
         workers: Processes that make them.
+
+    Raises:
+        OutputFailed: They cannot be kept there.
     """
     cache.mkdir(parents=True, exist_ok=True)
     numbers = range(first, first + videos)
@@ -77,4 +80,5 @@ def simulated_scenes(videos: int, first: int, cache: Path, workers: int = 2) -> 
         log.info("simulating %d videos into %s", len(missing), cache)
         with ProcessPoolExecutor(workers) as pool:
             list(pool.map(_make, missing, [cache] * len(missing)))
-    return [_load(_file(cache, n, i), n, i) for n in numbers for i in range(FRAMES)]
+    files = [(_file(cache, n, i), n, i) for n in numbers for i in range(FRAMES)]
+    return [kept(f, partial(_load, f, n, i), partial(_make, n, cache)) for f, n, i in files]

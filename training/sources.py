@@ -13,7 +13,7 @@ from training.config import TrainConfig
 from training.datasets import CropDataset, Sample
 from training.frames import FrameDataset
 from training.procedural import procedural_scenes
-from training.readers import open_dataset, read_coco
+from training.readers import open_dataset, read_coco, warn_of_lone_frames
 from training.scenes import DatasetError, Scene, split_scenes
 from training.simulated import simulated_scenes
 
@@ -72,6 +72,8 @@ def open_data(config: TrainConfig) -> TrainingData:
     for spec in data.sets:
         found = open_dataset(spec)
         log.info("%s", found.summary())
+        if data.aside:
+            warn_of_lone_frames(spec, found.scenes)
         labelled += found.scenes
     of_classes(labelled, data.classes)  # names a class that is none
     kept, aside = (_filtered(part, data.classes) for part in split_scenes(labelled, data.aside, seed=0))
@@ -79,7 +81,7 @@ def open_data(config: TrainConfig) -> TrainingData:
     procedural = procedural_scenes(data.procedural, config.seed, cache) if data.procedural else []
     simulated: list[Scene] = []
     if data.simulated:
-        simulated = _filtered(simulated_scenes(data.simulated, 1000 * config.seed, cache), data.classes)
+        simulated = _filtered(simulated_scenes(data.simulated, config.first_video, cache), data.classes)
     groups = [
         ("labelled", kept, 1 - data.procedural_share - data.simulated_share),
         ("procedural", procedural, data.procedural_share),

@@ -278,7 +278,7 @@ def _class_of(
     if len(values) < 8:
         ledger.fault("unknown class", path, item, "it has no eighth column, which tells the class")
         return None
-    name = table.get(("", int(values[7])))
+    name = table.get(("", int(values[7]))) if math.isfinite(values[7]) else None
     if name is None:
         ledger.fault("unknown class", path, item, f"class {values[7]:g} is not in {options.classes}")
     return name

@@ -178,6 +178,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def in_processes(count: int, arguments: list[str]) -> int:
     """Start this command in several processes that train together, with torch's own launcher."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
@@ -187,6 +188,9 @@ def in_processes(count: int, arguments: list[str]) -> int:
         torchrun(["--standalone", f"--nproc-per-node={count}", "-m", "training.train", *arguments])
     except ChildFailedError as error:  # the process has told why
         return max(error.get_first_failure()[1].exitcode, 1)
+    except SignalException:  # Ctrl-C or SIGTERM; the processes had it too
+        log.info("stopped; the same command goes on from the last checkpoint")
+        return INTERRUPTED
     return 0
 
 

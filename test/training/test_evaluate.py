@@ -19,7 +19,7 @@ from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
-from training.evaluate import main
+from training.evaluate import _parser, main
 from training.evaluation import methods
 from training.evaluation.data import guess_spec, open_scenes, reduce_scene
 from training.evaluation.measure import Plan, measure
@@ -29,7 +29,9 @@ from training.evaluation.prompting import Clicks, PromptKind, box_prompt
 from training.evaluation.report import as_markdown, report
 from training.evaluation.sheet import contact_sheet, edges
 from training.evaluation.windows import NOTHING, Answer, answer_of, compare, truth_of
+from training.prepare import spec_fields
 from training.prompts import jitter_box
+from training.readers import DatasetSpec
 from training.scenes import Scene, SceneObject, build_pyramid
 from training.simulate import SimulatedVideo, SimulateOptions, procedural_ground
 from training.simulate.files import write_video
@@ -361,6 +363,46 @@ def test_the_command_measures_a_simulated_video(
         assert main([*args, "--count-share", "2"]) == 2
         assert main([*args[:2], "--prompts", "scribble"]) == 2
     assert "is not there" in caplog.text and "count-share" in caplog.text and "scribble" in caplog.text
+
+
+def test_the_command_is_told_how_labels_are_laid_out(tmp_path: Path) -> None:
+    """Frames of two videos by their names, with a class table, polygons of corners: as `training.prepare`."""
+
+    def read_spec(arguments: list[str]) -> DatasetSpec:
+        options = _parser().parse_args(arguments)
+        return guess_spec(options.data, **spec_fields(options))
+
+    labels = write_labels(tmp_path)
+    plain = read_spec(["--data", str(labels)])
+    assert plain == DatasetSpec("coco", str(labels))
+    told = read_spec(["--data", str(labels), "--vertices", "corners", "--video", "(.)", "--on-error", "skip"])
+    assert told == replace(plain, vertices="corners", video="(.)", on_error="skip")
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    more = ["--classes", "t.csv", "--values", "class", "--divisor", "9", "--crs", "EPSG:4326"]
+    told = read_spec(["--data", str(folder), *more])
+    wanted = DatasetSpec("frames", str(folder), classes="t.csv", values="class", divisor=9, crs="EPSG:4326")
+    assert told == wanted
+    scenes, _ = open_scenes(read_spec(["--data", str(labels), "--video", "(.)"]))
+    assert {scene.video for scene in scenes} == {"0", "1", "2"}
+
+
+def test_places_that_cannot_be_written_are_named_before_the_work(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr("training.evaluate.open_scenes", too_late)
+    labels, file = write_labels(tmp_path), tmp_path / "file"
+    file.touch()
+    for option, place in (("--output", file), ("--output", file / "x"), ("--json", file / "x.json")):
+        assert main(["--data", str(labels), option, str(place)]) == 2
+        assert "results cannot be written to" in caplog.text and str(file) in caplog.text
+        caplog.clear()
+    assert main(["--data", str(labels), "--json", str(tmp_path)]) == 2
+    assert "is a folder; name a file" in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "images", "labels.json"]
 
 
 def test_layouts_are_told_by_what_is_there(tmp_path: Path) -> None:

@@ -153,6 +153,21 @@ def test_frame_numbers_find_their_frames(numbers, tmp_path):
     assert boxes[frames[0]][0].box == (1, 1, 9, 9) and boxes[frames[0]][0].track == 3
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_class_that_is_no_number_is_named(number, tmp_path):
+    (tmp_path / "seq").mkdir()
+    made.Image.new("RGB", (40, 30)).save(tmp_path / "seq" / "1.png")
+    (tmp_path / "seq.txt").write_text(f"1,3,2,2,8,8,1,7\n1,4,9,9,8,8,1,{number}\n")
+    (tmp_path / "classes.json").write_text('{"7": "ship"}')
+    (sequence,) = find_sequences(tmp_path / "seq.txt", tmp_path / "seq", Ledger())
+    options = TrackOptions(classes=str(tmp_path / "classes.json"))
+    (boxes,) = read_tracks(sequence, options, ledger := Ledger("skip")).values()
+    assert [box.class_name for box in boxes] == ["ship"]
+    assert [str(fault) for fault in ledger.skipped] == [
+        f"{tmp_path / 'seq.txt'}, line 2: class {number} is not in {tmp_path / 'classes.json'}"
+    ]
+
+
 def test_files_of_four_numbers_are_one_object_or_one_image(tmp_path):
     folder = tmp_path / "seq"
     folder.mkdir()

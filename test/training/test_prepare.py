@@ -8,12 +8,15 @@ import labelled_sets as made
 import numpy as np
 import pytest
 from PIL import Image
+from training_runs import write_config
 
+from training.configfile import load_config
 from training.plan import PrepareConfig
 from training.prepare import main, prepare
 from training.readers import DatasetSpec, open_dataset
 from training.rle import encode_rle
 from training.scenes import DatasetError
+from training.sources import open_data
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +138,27 @@ def test_nothing_left_is_an_error(source, tmp_path):
     spec = DatasetSpec("coco", source.path, verify=False, leave_out=tuple(classes))
     with pytest.raises(DatasetError, match="no frame with a mask is left"):
         prepare(spec, PrepareConfig(), tmp_path / "out")
+
+
+def test_frames_whose_names_tell_no_video_are_warned_of_where_they_are_split(tmp_path, caplog):
+    """The release's own layout, without `frames.json`; two videos that only an expression tells."""
+    folder = tmp_path / "raw"
+    for name in ("img", "onehotmask"):
+        (folder / name).mkdir(parents=True)
+    rows, columns = np.mgrid[:64, :64]
+    disc = ((rows - 30) ** 2 + (columns - 30) ** 2 < 100)[None] * np.uint8(255)
+    for name in ("a_1", "a_2", "b_1", "b_2"):
+        Image.fromarray(np.repeat(disc[0, ..., None] // 2, 3, axis=2)).save(folder / "img" / f"{name}.png")
+        np.save(folder / "onehotmask" / f"{name}.npy", disc)
+    command = [str(folder), "--layout", "release", "-o"]
+    for i, (more, told) in enumerate([((), 1), (("--val", "0"), 0), (("--video", "^(.+)_"), 0)]):
+        caplog.clear()
+        assert main([*command, str(tmp_path / str(i)), *more]) == 0
+        assert caplog.text.count("4 of its 4 frames, such as a_1.png, name no video") == told
+    none = ["data.procedural=0", "data.procedural_share=0.0"]
+    for aside, video, told in (("0.5", "", 1), ("0.0", "", 0), ("0.5", "^(.+)_", 0)):
+        table = f'data.sets=[{{layout="release", path="{folder}", video="{video}"}}]'
+        config = load_config(write_config(tmp_path), [table, f"data.aside={aside}", *none])
+        caplog.clear()
+        open_data(config)
+        assert caplog.text.count("name no video") == told

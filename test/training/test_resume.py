@@ -102,12 +102,14 @@ def test_a_full_disk_is_named_and_the_last_state_kept(tmp_path):
     assert load_checkpoint(tmp_path / "full" / "small.safetensors").metadata["steps"] == "4"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_group_saves_and_the_same_command_goes_on(number, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)]
+)
+def test_a_stopped_group_saves_and_the_same_command_goes_on(number, processes, tmp_path):
     """Ctrl-C in a terminal and a batch system's SIGTERM reach the data loader's process too."""
     config = write_config(tmp_path, "stopped", 200, "log_every = 1\nsave_every = 1000")
     log = tmp_path / "stopped" / "log.jsonl"
-    asked = command("--config", config, "--set", "data.workers=1")
+    asked = command("--config", config, "--set", "data.workers=1", "--processes", processes)
     with subprocess.Popen(asked, stderr=subprocess.PIPE, start_new_session=True) as process:
         while not (log.exists() and log.read_text()):
             time.sleep(0.01)

@@ -210,6 +210,12 @@ def test_tables_and_biases_are_not_decayed(tmp_path):
     assert all(p.ndim >= 2 for g in groups if g["weight_decay"] for p in g["params"])
     free = [p for g in groups if not g["weight_decay"] for p in g["params"]]
     assert any(p is run.model.image_encoder.pos_embed for p in free)
+    named = {id(p): name for name, p in run.model.named_parameters()}
+    tables = {named[id(p)] for p in free if p.ndim >= 2}
+    assert {name.rpartition(".")[0].rpartition(".")[2] for name in tables if name.endswith("weight")} == {
+        *"0123", "not_a_point_embed", "no_mask_embed", "iou_token", "mask_tokens", "hf_token"
+    }  # fmt: skip
+    assert {name for name in tables if not name.endswith("weight")} == {"image_encoder.pos_embed"}
 
 
 def test_a_base_of_another_shape_is_named(tmp_path):

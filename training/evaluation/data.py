@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from training.scenes import DatasetError, Scene, build_pyramid, object_of, reduc
 _VECTORS = (".gpkg", ".geojson", ".shp", ".fgb", ".parquet")
 
 
-def guess_spec(path: Path, layout: str = "", images: str = "") -> DatasetSpec:
+def guess_spec(path: Path, layout: str = "", images: str = "", **labels: Any) -> DatasetSpec:
     """Tell how a data set is laid out by what is there.
 
     Args:
@@ -23,20 +24,21 @@ def guess_spec(path: Path, layout: str = "", images: str = "") -> DatasetSpec:
             folder that `training.simulate` wrote.
         layout: The layout, where it is known; see `DatasetSpec`.
         images: See `DatasetSpec`.
+        labels: Its other fields, where they are known.
 
     Raises:
         DatasetError: There is no such path.
-        ConfigInvalid: The layout is unknown.
+        ConfigInvalid: The layout is unknown, or another field out of range.
     """
     if not path.exists():
         raise DatasetError(f"{path} is not there; name a COCO file, a vector file or a folder")
     if not layout and path.is_dir() and (path / "coco.json").is_file() and (path / "images").is_dir():
-        return DatasetSpec("coco", str(path / "coco.json"), images=images or str(path / "images"))
+        return DatasetSpec("coco", str(path / "coco.json"), images=images or str(path / "images"), **labels)
     if not layout:
         suffix = path.suffix.lower()
         layout = "coco" if suffix == ".json" else "polygons" if suffix in _VECTORS else "frames"
         layout = "release" if (path / "onehotmask").is_dir() else layout
-    return DatasetSpec(layout, str(path), images=images)
+    return DatasetSpec(layout, str(path), images=images, **labels)
 
 
 def open_scenes(

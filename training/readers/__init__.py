@@ -15,6 +15,7 @@ from training.readers.labelled_frames import read_labelled_frames
 from training.readers.ledger import Ledger as Ledger
 from training.readers.ledger import Skipped as Skipped
 from training.readers.names import Told
+from training.readers.names import warn_of_lone_frames as warn_of_lone_frames
 from training.readers.polygons import read_polygons
 from training.readers.release import read_release
 from training.readers.spec import LAYOUTS as LAYOUTS

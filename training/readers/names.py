@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import TypeVar
 from ros_sam_core.errors import Cancelled
 from training.readers.ledger import Ledger
 from training.readers.spec import DatasetSpec
+from training.scenes import Scene
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -63,3 +66,24 @@ def place(relative: Path, spec: DatasetSpec, file: Path, ledger: Ledger) -> tupl
     else:
         video = "" if relative.parent == Path(".") else relative.parent.as_posix()
     return video, number_in(relative) if video else -1
+
+
+def warn_of_lone_frames(spec: DatasetSpec, scenes: Sequence[Scene]) -> None:
+    """Say so where a split would go frame by frame, since nothing tells which video a frame is of.
+
+    Args:
+        spec: The data set; only layouts of frames are looked at.
+        scenes: What was read of it.
+    """
+    lone = [scene for scene in scenes if not scene.video]
+    if spec.layout in ("release", "frames") and len(lone) > 1:
+        log.warning(
+            "%s: %d of its %d frames, such as %s, name no video, so that the split takes each by itself. "
+            "Frames of one video are all but alike: with some on either side, figures on those set aside "
+            "come out too high. Give an expression that finds the video in a name, like video = '^(.+)_' "
+            "(--video), or one folder a video; images that belong to no video need neither",
+            spec.path,
+            len(lone),
+            len(scenes),
+            lone[0].name,
+        )
