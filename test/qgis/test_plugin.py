@@ -137,6 +137,8 @@ def test_without_an_engine_the_dock_offers_to_set_one_up(iface: Interface) -> No
 
 
 def test_with_the_set_up_open_it_leaves_nothing(iface: Interface) -> None:
+    # The test before may have left one that looks for Pythons; closing the set-up does not wait for it.
+    wait_until(lambda: QgsApplication.taskManager().countActiveTasks() == 0, 60)
     before = state_of(iface)
     plugin = ros_sam_qgis.classFactory(iface)
     plugin.initGui()
