@@ -90,7 +90,7 @@ def test_a_file_of_boxes_in_another_crs(
         assert outline.distance(box.centroid) < 10
 
 
-def test_a_file_of_points(call: Run, raster: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_file_of_points(call: Run, raster: Path, tmp_path: Path) -> None:
     x, y = ORIGIN
     places = [(30, 26), (60, 26), (80, 26)]
     points = [shapely.Point(x + column * GSD_M, y - row * GSD_M) for column, row in places]
@@ -98,7 +98,7 @@ def test_a_file_of_points(call: Run, raster: Path, checkpoint: Path, tmp_path: P
     columns = {"object": ["jet", "jet", "ship"], "label": [1, 0, 1]}
     geopandas.GeoDataFrame(columns, geometry=points, crs=UTM).to_crs(4326).to_file(prompts)
     output = tmp_path / "out.gpkg"
-    done = call("segment", raster, "--points", prompts, "--model", checkpoint, "-o", output)
+    done = call("segment", raster, "--points", prompts, "-o", output)
     assert done.code == 0, done.err
     table = geopandas.read_file(output)
     assert list(zip(table["prompt_id"], table["prompt"], strict=True)) == [
