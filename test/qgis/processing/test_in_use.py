@@ -10,6 +10,7 @@ import pytest
 from layers import boxes_layer, raster, true_polygon
 from osgeo import ogr
 from qgis.core import (
+    Qgis,
     QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingAlgRunnerTask,
@@ -162,16 +163,19 @@ def importing_model(folder: Path) -> tuple[QgsProcessingModelAlgorithm, str]:
     return model, name
 
 
-def test_frames_for_another_project_than_the_open_one_are_told_of(
+def test_frames_for_another_project_than_the_open_one_come_there_or_are_told_of(
     provider: Any, scenes: Path, tmp_path: Path
 ) -> None:
+    """QGIS 3.40 ends a model's steps on the main thread, where any project may be changed; 3.22 does not."""
     model, name = importing_model(scenes / "video")
     other = QgsProject()
     told = run_model(model, {name: str(tmp_path / "frames")}, background=True, project=other)
-    assert f"The frames are in {tmp_path / 'frames'}" in told
-    assert len(list((tmp_path / "frames").glob("*.tif"))) > 1
+    frames = len(list((tmp_path / "frames").glob("*.tif")))
+    assert frames > 1
+    assert (f"The frames are in {tmp_path / 'frames'}" in told) is (not other.mapLayers())
+    assert len(other.mapLayers()) == (frames if Qgis.QGIS_VERSION_INT >= 34000 else 0)
     QgsApplication.processEvents()
-    assert not other.mapLayers() and not QgsProject.instance().mapLayers()
+    assert not QgsProject.instance().mapLayers()
 
 
 def test_a_model_in_the_background_loads_frames_on_the_main_thread(
