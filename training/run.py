@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, gather_object
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ros_sam_core.errors import ConfigInvalid, LossNotFinite
+from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, LossNotFinite
 from training.config import TrainConfig
 from training.datasets import Batch
 from training.objective import Objective
@@ -154,8 +154,13 @@ class Run:
                 own[name].copy_(value)
             for name, value in state["average"].items():
                 self.average.values[name].copy_(value)
-        for optimizer, value in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(value)
+        try:
+            for optimizer, value in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(value)
+        except ValueError as error:  # what decays, or how it is grouped, was otherwise in an earlier version
+            raise CheckpointUnreadable(
+                f"{self.checkpoint} is of another version of this program: {error}; move it away"
+            ) from error
         self.step = state["step"]
         log.info("resumed %s at step %d", self.checkpoint, self.step)
 

@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[LogAboveBar()]
     )
-    # Attention's gradients are full of numbers near zero that processors multiply fifty times more slowly.
+    # Attention's gradients are full of numbers next to zero, which processors multiply many times slower.
     # Threads of a pool take this over from the one that starts it: it has to be said before the first step.
     torch.set_flush_denormal(True)
     if options.threads:

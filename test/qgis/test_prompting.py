@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from layers import raster
-from osgeo import gdal
+from layers import raster, warped
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsPointXY, QgsProject, QgsRasterLayer
 from waiting import Heard, let_run
 
@@ -31,14 +30,7 @@ def desk(app: QgsApplication, tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def drawn(scenes: Path, tmp_path: Path) -> QgsRasterLayer:
     """A layer that only QGIS can draw."""
-    path = tmp_path / "gcps.tif"
-    gcps = [
-        gdal.GCP(400000 + 0.5 * x + 30 * (y / 320) ** 2, 5800000 - 0.5 * y, 0, x, y)
-        for x in (0, 192, 384)
-        for y in (0, 160, 320)
-    ]
-    gdal.Translate(str(path), str(scenes / "plain.tif"), GCPs=gcps, outputSRS="EPSG:25833")
-    return QgsRasterLayer(str(path), "gcps")
+    return warped(scenes, tmp_path)
 
 
 @pytest.mark.parametrize("mode", list(Mode))

@@ -171,3 +171,14 @@ def test_what_does_not_shape_the_weights_may_change(tmp_path):
     assert changes(told, other) == ["data.sets[0].path was 'data' and is 'other'"]
     del told["jitter"]["photometric"]  # written before there was this field
     assert not changes(told, config)
+
+
+def test_a_state_whose_parameters_are_grouped_otherwise_is_named(tmp_path, caplog):
+    config = str(write_config(tmp_path, steps=2))
+    assert main(["--config", config]) == 0
+    path = tmp_path / "run" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    state["optimizers"][0]["param_groups"].pop()
+    torch.save(state, path)
+    assert main(["--config", config, "--steps", "4"]) == 2
+    assert f"{path} is of another version of this program" in caplog.text

@@ -18,6 +18,20 @@ def raster(scenes: Path, name: str) -> QgsRasterLayer:
     return layer
 
 
+def warped(scenes: Path, folder: Path) -> QgsRasterLayer:
+    """Write `plain` with ground control points, which only QGIS can draw, and open it."""
+    from osgeo import gdal
+
+    path = folder / "gcps.tif"
+    gcps = [
+        gdal.GCP(400000 + 0.5 * x + 30 * (y / 320) ** 2, 5800000 - 0.5 * y, 0, x, y)
+        for x in (0, 192, 384)
+        for y in (0, 160, 320)
+    ]
+    gdal.Translate(str(path), str(scenes / "plain.tif"), GCPs=gcps, outputSRS="EPSG:25833")
+    return QgsRasterLayer(str(path), "gcps")
+
+
 def style_deep(layer: QgsRasterLayer) -> None:
     """Show bands 3, 2, 1, which are red, green and blue times 8 plus 100, as they were."""
     from qgis.core import QgsContrastEnhancement, QgsMultiBandColorRenderer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from layers import inner_point, raster, true_polygon
+from layers import inner_point, raster, true_polygon, warped
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -92,14 +92,7 @@ def test_a_file_is_read_and_everything_else_is_drawn(
     for name in ("utm", "rotated", "south_up", "degrees", "deep", "plain"):
         assert isinstance(source_of(raster(scenes, name), settings), FileSource), name
     assert isinstance(source_of(tiles, settings), RenderedSource)
-    path = tmp_path / "gcps.tif"
-    gcps = [
-        gdal.GCP(400000 + 0.5 * x + 30 * (y / 320) ** 2, 5800000 - 0.5 * y, 0, x, y)
-        for x in (0, 192, 384)
-        for y in (0, 160, 320)
-    ]
-    gdal.Translate(str(path), str(scenes / "plain.tif"), GCPs=gcps, outputSRS="EPSG:25833")
-    assert isinstance(source_of(QgsRasterLayer(str(path), "gcps"), settings), RenderedSource)
+    assert isinstance(source_of(warped(scenes, tmp_path), settings), RenderedSource)
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
