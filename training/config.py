@@ -110,6 +110,26 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class DistilConfig:
+    """Learning from a trained model beside the labels (distillation).
+
+    Attributes:
+        teacher: Its weights: a name of `ros-sam models list`, or the path of a checkpoint, of any size. It
+            sees the same crops, and answers the same boxes and clicks. Empty: labels alone.
+        share: The teacher's share in what a mask is compared with, 0 to 1; the label's is the rest.
+    """
+
+    teacher: str = ""
+    share: float = 0.5
+
+    def problems(self) -> list[str]:
+        """Return every mistake found, empty if there is none."""
+        if not 0 <= self.share <= 1:
+            return [f"distil.share is {self.share}; it is a share, 0 to 1"]
+        return []
+
+
+@dataclass(frozen=True)
 class TuneConfig:
     """Which parts of the model learn; the rest stays as it is in the base weights.
 
@@ -181,6 +201,7 @@ class TrainConfig:
             beside the base weights; "both".
         data: What is trained on.
         loss: The terms of the loss.
+        distil: A teacher, whose masks are learned beside the labels.
         tune: Which parts of the model learn.
         jitter: How crops around objects vary.
         frames: How whole frames vary.
@@ -216,6 +237,7 @@ class TrainConfig:
     export: str = "merged"
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     jitter: CropJitter = field(default_factory=CropJitter)
     frames: FrameJitter = field(default_factory=FrameJitter)
@@ -241,7 +263,7 @@ class TrainConfig:
             found.append(f"betas is {self.betas}; it is two numbers, at least 0 and less than 1")
         if self.batch >= 1 and self.accumulate >= 1 and self.batch % self.accumulate:
             found.append(f"batch is {self.batch}; it must be a multiple of accumulate, {self.accumulate}")
-        for part in (self.data, self.loss, self.tune):
+        for part in (self.data, self.loss, self.distil, self.tune):
             found += part.problems()
         return found + self._contradictions()
 

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from ros_sam_core.model.hq_decoder import DecoderOutput
 from ros_sam_core.model.losses import mask_losses_at, sample_uncertain_points
-from ros_sam_core.model.ros_sam import Embedding, PromptBatch, RosSam
+from ros_sam_core.model.ros_sam import PromptBatch, RosSam
 from training.config import LossConfig
 from training.datasets import Batch
+from training.decoding import Teacher, decode_counted, result_mask
 from training.prompts import correcting_click
 
 
@@ -62,22 +63,28 @@ class SampleNoise:
         return draw
 
 
-def result_mask(output: DecoderOutput, model: RosSam) -> Tensor:
-    """Return the logits `[N, 1, m, m]` that the model's configuration calls its result."""
-    single = output.sam[:, :1]
-    if model.config.head == "sam" or output.hq is None:
-        return single
-    if model.config.head == "hq":
-        return output.hq
-    return output.hq + F.interpolate(single, output.hq.shape[-2:], mode="bilinear", align_corners=False)
-
-
 class Objective(nn.Module):
-    """The model and its loss as one module: what is distributed over processes."""
+    """The model and its loss as one module: what is distributed over processes.
 
-    def __init__(self, model: RosSam, config: LossConfig, seed: int) -> None:
+    Args:
+        model: What learns.
+        config: The terms of the loss.
+        seed: The run's.
+        teacher: Whose masks are learned beside the labels, or None.
+        share: The teacher's share in what a mask is compared with; the label's is the rest.
+    """
+
+    def __init__(
+        self,
+        model: RosSam,
+        config: LossConfig,
+        seed: int,
+        teacher: Teacher | None = None,
+        share: float = 0.0,
+    ) -> None:
         super().__init__()
         self.model, self.config, self.seed = model, config, seed
+        self.teacher, self.share = teacher, share
 
     def forward(self, batch: Batch, rounds: int) -> dict[str, Tensor]:
         """Encode a batch once and decode it `rounds` times, each after a click where the mask is most wrong.
@@ -92,13 +99,18 @@ class Objective(nn.Module):
             nothing = torch.stack([p.float().sum() for p in learning]).sum()[None] * 0
             return {"loss": nothing, "iou": targets.new_zeros(1)}
         embedding = self.model.encode(batch.images)
+        taught = None if self.teacher is None else self.teacher.encode(batch.images)
         points, labels, masks = batch.points, batch.labels, None
         loss = targets.new_zeros(len(targets))
         iou = loss
         for index in range(rounds):
             prompts = PromptBatch(points=points, labels=labels, boxes=batch.boxes, masks=masks)
-            output = self._decode(embedding, prompts, batch.counts)
-            loss = loss + self._round_loss(output, targets, noise) / rounds
+            output = decode_counted(self.model, embedding, prompts, batch.counts)
+            wanted = targets
+            if self.teacher is not None and taught is not None:
+                told = self.teacher.answer(taught, prompts, batch.counts, targets.shape[-2:])
+                wanted = torch.lerp(targets, told, self.share)
+            loss = loss + self._round_loss(output, targets, wanted, noise) / rounds
             shown = result_mask(output, self.model).detach().float()
             if index == 0:
                 iou = mask_iou(shown, targets)[:, 0]
@@ -109,31 +121,25 @@ class Objective(nn.Module):
                 labels = torch.cat([labels, new_labels.to(labels)], 1)
         return {"loss": loss, "iou": iou}
 
-    def _decode(self, embedding: Embedding, prompts: PromptBatch, counts: Sequence[int]) -> DecoderOutput:
-        """Decode prompts of which each image has a number of its own."""
-        if len(set(counts)) == 1:
-            return self.model.decode_all(embedding, prompts)
-        outputs, start = [], 0
-        for image, count in enumerate(counts):
-            if count:
-                one = Embedding(
-                    embedding.final[image : image + 1], tuple(e[image : image + 1] for e in embedding.early)
-                )
-                outputs.append(self.model.decode_all(one, _part(prompts, start, start + count)))
-                start += count
-        hq = None if outputs[0].hq is None else torch.cat([o.hq for o in outputs if o.hq is not None])
-        return DecoderOutput(hq, torch.cat([o.sam for o in outputs]), torch.cat([o.iou for o in outputs]))
+    def _round_loss(
+        self, output: DecoderOutput, targets: Tensor, wanted: Tensor, noise: SampleNoise
+    ) -> Tensor:
+        """Return the loss `[N]` of one round's masks.
 
-    def _round_loss(self, output: DecoderOutput, targets: Tensor, noise: SampleNoise) -> Tensor:
-        """Return the loss `[N]` of one round's masks against `targets` `[N, 1, H, W]` in 0..1."""
+        Args:
+            output: What was decoded.
+            targets: The labels, `[N, 1, H, W]` in 0..1; the IoU that is to be expected is that with them.
+            wanted: What masks are to be, `[N, 1, H, W]` in 0..1: the labels, or these and the teacher's.
+            noise: Source of the points.
+        """
         config = self.config
         loss = targets.new_zeros(len(targets))
         if config.hq:
             assert output.hq is not None
-            loss = loss + config.hq * self._per_mask(output.hq, targets, noise)[:, 0]
+            loss = loss + config.hq * self._per_mask(output.hq, wanted, noise)[:, 0]
         if config.sam or config.multimask:
             masks = output.sam if config.multimask else output.sam[:, :1]
-            per_mask = self._per_mask(masks, targets, noise)
+            per_mask = self._per_mask(masks, wanted, noise)
             loss = loss + config.sam * per_mask[:, 0]
             if config.multimask:
                 loss = loss + config.multimask * per_mask[:, 1:].min(1).values
@@ -153,12 +159,6 @@ class Objective(nn.Module):
         points = sample_uncertain_points(flat, num_points=self.config.num_points, draw=noise.points(kinds))
         losses = mask_losses_at(flat, repeated, points, foreground_weight=self.config.foreground_weight)
         return losses.total.reshape(count, kinds)
-
-
-def _part(prompts: PromptBatch, start: int, stop: int) -> PromptBatch:
-    given = (prompts.points, prompts.labels, prompts.boxes, prompts.masks)
-    points, labels, boxes, masks = (None if value is None else value[start:stop] for value in given)
-    return PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks)
 
 
 def _correct(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

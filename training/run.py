@@ -23,7 +23,7 @@ from training.datasets import Batch
 from training.objective import Objective
 from training.optimise import WeightAverage, learning_rates, make_optimizers, set_rates
 from training.state import config_json, read_state, write_state, write_text
-from training.tuning import build_model, choose_trainable, trainable
+from training.tuning import build_model, build_teacher, choose_trainable, trainable
 
 log = logging.getLogger(__name__)
 SKIPPED_IN_A_ROW = 10
@@ -102,7 +102,8 @@ class Run:
         self.model.train()
         self.parameters = trainable(self.model)
         optimizers = make_optimizers(self.model, config)
-        objective = Objective(self.model, config.loss, config.seed)
+        teacher, self.teacher_hash = build_teacher(config)
+        objective = Objective(self.model, config.loss, config.seed, teacher, config.distil.share)
         self.objective, *self.optimizers = self.accelerator.prepare(objective, *optimizers)
         self.average = WeightAverage(self.parameters, config.ema)
         self.step = 0
@@ -128,6 +129,7 @@ class Run:
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "step": self.step,
                 "base": self.base_hash,
+                "teacher": self.teacher_hash,
                 "config": config_json(self.config),
             }
             write_text(self.folder / "config.json", config_json(self.config))
@@ -147,6 +149,12 @@ class Run:
             raise ConfigInvalid(
                 f"{self.checkpoint} started from weights {state['base'][:12] or 'at random'}, but base "
                 f"{self.config.base!r} is {self.base_hash[:12]} now; put the old file back, or start anew"
+            )
+        if state.get("teacher", "") != self.teacher_hash:
+            raise ConfigInvalid(
+                f"{self.checkpoint} learned from a teacher {state['teacher'][:12]}, but distil.teacher "
+                f"{self.config.distil.teacher!r} is {self.teacher_hash[:12]} now; put the old file back, or "
+                "start anew"
             )
         own = self.model.state_dict()
         with torch.no_grad():

@@ -108,8 +108,11 @@ def refuse_changed(done: Iterable[tuple[str, dict[str, Any]]]) -> None:
         if not (folder / "config.json").is_file():
             continue
         told = read_table(folder / "config.json")
-        if _base_beside(told) == _base_beside(values):  # the whole series was moved
+        if _beside(told, told.get("base")) == _beside(values, values.get("base")):  # the series was moved
             told["base"] = values.get("base", "")
+        teachers = [table.get("distil", {}) for table in (told, values)]
+        if _beside(told, teachers[0].get("teacher")) == _beside(values, teachers[1].get("teacher")):
+            teachers[0]["teacher"] = teachers[1].get("teacher", "")
         if changed := changes(told, build_config(values, name), FREE - {"steps", "epochs"}):
             problems.append(f"{name}: {'; '.join(changed)} (in {folder})")
     if problems:
@@ -120,9 +123,9 @@ def refuse_changed(done: Iterable[tuple[str, dict[str, Any]]]) -> None:
         )
 
 
-def _base_beside(values: dict[str, Any]) -> str:
-    """Return the base's path as seen from the training's folder; empty: it starts from none."""
-    return os.path.relpath(values["base"], values["output"]) if values.get("base") else ""
+def _beside(values: dict[str, Any], weights: str | None) -> str:
+    """Return the path of weights as seen from the training's folder; empty: there are none."""
+    return os.path.relpath(weights, values["output"]) if weights else ""
 
 
 def steps_of(result: Path) -> int:

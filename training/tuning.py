@@ -16,6 +16,7 @@ from ros_sam_core.model.lora import add_lora
 from ros_sam_core.model.ros_sam import RosSam
 from ros_sam_core.model.zoo import resolve
 from training.config import TrainConfig
+from training.decoding import Teacher
 
 HQ_PARTS = (
     "hf_token",
@@ -66,6 +67,21 @@ def build_model(config: TrainConfig) -> tuple[RosSam, str]:
     kept = {name: value for name, value in loaded.model.state_dict().items() if name in wanted}
     model.load_state_dict(kept, strict=False, assign=True)
     return model, loaded.sha256
+
+
+def build_teacher(config: TrainConfig) -> tuple[Teacher | None, str]:
+    """Load the teacher, where the configuration names one.
+
+    Returns:
+        The teacher and its sha256; None and "" without one.
+
+    Raises:
+        RosSamError: It is not there, or cannot be read.
+    """
+    if not config.distil.teacher:
+        return None, ""
+    loaded = load_checkpoint(resolve(config.distil.teacher))
+    return Teacher(loaded.model.float(), config.model.input_px), loaded.sha256
 
 
 def choose_trainable(model: RosSam, config: TrainConfig) -> None:

@@ -38,12 +38,14 @@ class Variation:
         title: What is changed.
         change: Fields of the training configuration that it replaces; those of a table within the table.
         after: Key of a row whose result it starts from, with the same seed; empty: from where `train` says.
+        teacher: Key of a row whose result is its teacher, with the same seed; empty: whom `train` names.
     """
 
     key: str
     title: str
     change: dict[str, Any]
     after: str = ""
+    teacher: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ def _problems(study: Study) -> list[str]:
     for row in study.rows:
         if row.key in known:
             found.append(f"row {row.key}: another row has the same key")
-        if row.after and row.after not in known:
-            found.append(f"row {row.key}: after is {row.after!r}, which is no row before it")
+        for name in ("after", "teacher"):
+            other = getattr(row, name)
+            if other and other not in known:
+                found.append(f"row {row.key}: {name} is {other!r}, which is no row before it")
         known.append(row.key)
     if not study.train.get("data", {}).get("aside", 0.08):
         found.append("train.data.aside is 0; rows are measured on images set aside")
@@ -115,6 +119,8 @@ def run_config(study: Study, row: Variation, seed: int) -> dict[str, Any]:
     }
     if row.after:
         values["base"] = str(folder_of(study, row.after, seed) / "result.safetensors")
+    if row.teacher:
+        values["distil"] = {"teacher": str(folder_of(study, row.teacher, seed) / "result.safetensors")}
     return merged(merged(study.train, values), row.change)
 
 

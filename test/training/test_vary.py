@@ -76,6 +76,20 @@ def test_a_row_changes_what_it_says_and_nothing_else(config):
     assert plain.data == exact.data and plain.model == exact.model and plain.jitter == exact.jitter
 
 
+def test_a_row_may_learn_from_another_row_s_result_and_be_moved_with_it(config, tmp_path):
+    config.write_text(config.read_text().replace('after = "plain"', 'teacher = "plain"'))
+    study = load_study(config)
+    for row in study.rows:
+        leave_result(study, row, {"step": 2, "box": 0.5, "click": 0.4})
+    twice = build_config(run_config(study, study.rows[2], 0), "twice")
+    assert twice.distil.teacher == str(tmp_path / "out" / "plain" / "seed0" / "result.safetensors")
+    assert not twice.base and not build_config(run_config(study, study.rows[0], 0), "plain").distil.teacher
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert main(["--config", str(config), "--output", str(tmp_path / "moved"), "--table"]) == 0
+    config.write_text(config.read_text().replace('teacher = "plain"', 'teacher = "exact"'))
+    assert main(["--config", str(config), "--output", str(tmp_path / "moved"), "--table"]) == 2
+
+
 @pytest.mark.slow
 def test_rows_are_trained_measured_and_kept(config, tmp_path, capsys):
     arguments = ["--config", str(config), "--threads", "1"]
@@ -101,6 +115,7 @@ def test_rows_are_trained_measured_and_kept(config, tmp_path, capsys):
     [
         ('key = "exact"', 'key = "plain"', "row plain: another row has the same key"),
         ('after = "plain"', 'after = "later"', "row twice: after is 'later', which is no row before it"),
+        ('after = "plain"', 'teacher = "later"', "row twice: teacher is 'later', which is no row before it"),
         ("change.box_noise = 0.0", "change.box_noise = -1.0", "row exact: box_noise is -1.0"),
         ("change.box_noise = 0.0", "change.box_nose = 0.0", "row exact: box_nose is no field"),
         ("aside = 0.34", "aside = 0.0", "rows are measured on images set aside"),
