@@ -34,7 +34,8 @@ class _Task(QgsTask):
         owner: QObject | None,
         steered: bool,
     ) -> None:
-        super().__init__(title, QgsTask.Flag.CanCancel)
+        # Who cancels what does not look for it would only leave those who wait without an answer.
+        super().__init__(title, QgsTask.Flag.CanCancel if steered else QgsTask.Flag(0))
         self._steered = steered
         self._work, self._done, self._failed, self._expected = work, done, failed, expected
         self._owner = owner

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from qgis.core import QgsProject
+from qgis.core import QgsLayerTreeGroup, QgsProject
 from qgis.gui import QgsDateTimeEdit, QgsFileWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
@@ -33,10 +34,11 @@ class VideoWish:
     Attributes:
         kind: FOLDER, FILE (multi-page, or a video) or GROUP.
         path: of a folder or a file.
-        group: name of a layer group of the project.
+        group: name of a layer group of the project, with those of the groups around it.
         reference: raster with the georeference of a video file's frames; may be empty.
         start: time of the first frame; None takes it from the names.
         step_s: seconds from frame to frame; None takes the video's own.
+        layers: ids of the group's layers, in their order; several groups may have one name.
     """
 
     kind: int
@@ -45,6 +47,7 @@ class VideoWish:
     reference: str
     start: datetime | None
     step_s: float | None
+    layers: tuple[str, ...] = ()
 
 
 class VideoDialog(QDialog):
@@ -61,7 +64,8 @@ class VideoDialog(QDialog):
         )
         self.folder, self.file, self.group = QgsFileWidget(), QgsFileWidget(), QComboBox()
         self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
-        self.group.addItems([group.name() for group in QgsProject.instance().layerTreeRoot().findGroups()])
+        for name, layers in groups_in(QgsProject.instance().layerTreeRoot()):
+            self.group.addItem(name, layers)
         self.source = QStackedWidget()
         for widget in (self.folder, self.file, self.group):
             self.source.addWidget(widget)
@@ -113,4 +117,23 @@ class VideoDialog(QDialog):
             chosen = self.start.dateTime().toUTC()
             start = datetime.fromtimestamp(chosen.toMSecsSinceEpoch() / 1000, timezone.utc)
         step = self.step.value() or None
-        return VideoWish(kind, path, self.group.currentText(), self.reference.filePath(), start, step)
+        group, layers = self.group.currentText(), tuple(self.group.currentData() or ())
+        return VideoWish(kind, path, group, self.reference.filePath(), start, step, layers)
+
+
+def groups_in(
+    parent: QgsLayerTreeGroup, names: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the groups of a layer tree, those within others after them.
+
+    Args:
+        parent: whose groups these are.
+        names: of the groups around them.
+
+    Yields:
+        Name, with the names of the groups around it, and the ids of its layers.
+    """
+    for group in parent.findGroups():
+        own = (*names, group.name())
+        yield " / ".join(own), tuple(group.findLayerIds())
+        yield from groups_in(group, own)

@@ -78,8 +78,7 @@ def _find(
 
 def _open_group(wish: VideoWish, done: Done, failed: Failed, owner: QObject | None) -> None:
     """Make the raster layers of a group the frames of a video, in their order in the group."""
-    group = QgsProject.instance().layerTreeRoot().findGroup(wish.group)
-    layers = [node.layer() for node in group.findLayers()] if group is not None else []
+    layers = [QgsProject.instance().mapLayer(one) for one in wish.layers]
     layers = [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer.isValid()]
     empty = tr("The group {name} holds no raster layers.").format(name=wish.group)
     if not layers:

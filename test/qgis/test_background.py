@@ -26,6 +26,8 @@ def test_a_widget_that_is_gone_is_not_told(deleted: bool) -> None:
         box.addItems(items)
 
     run_in_background("a test", lambda: [str(go.wait(30))], done, told.append, owner=box)
+    (task,) = [one for one in QgsApplication.taskManager().tasks() if one.description() == "a test"]
+    assert not task.canCancel()  # it does not look whether it is
     if deleted:
         sip.delete(box)
     go.set()
@@ -51,6 +53,7 @@ def test_long_work_tells_how_far_it_is_and_is_cancelled(end: str) -> None:
 
     run_in_background("a long test", work, told.append, told.append, owner=owner, steered=True)
     (task,) = [one for one in QgsApplication.taskManager().tasks() if one.description() == "a long test"]
+    assert task.canCancel()
     wait_until(lambda: task.progress() == 40.0)
     if end == "the user cancels":
         task.cancel()

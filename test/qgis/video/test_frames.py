@@ -58,6 +58,12 @@ def wish(path: Path | str = "", kind: int = FOLDER, **changes: object) -> VideoW
     return VideoWish(kind, str(path), **given)
 
 
+def of_group(name: str) -> dict[str, object]:
+    """Return what is wished of a group of the project."""
+    group = QgsProject.instance().layerTreeRoot().findGroup(name)
+    return {"kind": GROUP, "group": name, "layers": tuple(node.layerId() for node in group.findLayers())}
+
+
 def opened(desk: Desk, wanted: VideoWish) -> list[QgsRasterLayer]:
     desk.at.files.open_video(wanted)
     wait_until(lambda: desk.at.layer is not None and frames_of(desk.at.layer), 60, "frames")
@@ -169,7 +175,7 @@ def test_a_group_becomes_a_video(desk: Desk, scenes: Path) -> None:
         QgsProject.instance().addMapLayer(layer, False)
         group.addLayer(layer)
     start = datetime(2024, 5, 1, tzinfo=UTC)
-    frames = opened(desk, wish(kind=GROUP, group="mine", start=start, step_s=0.1))
+    frames = opened(desk, wish(**of_group("mine"), start=start, step_s=0.1))
     assert [frame.name() for frame in frames] == ["shot 0", "shot 1", "shot 2"]
     assert range_of(frames[2]).begin() == to_qt(start.replace(microsecond=200000))
 
@@ -183,7 +189,7 @@ def test_a_group_whose_first_layer_is_at_hand_becomes_a_video(desk: Desk, scenes
     desk.iface.setActiveLayer(layers[0])
     desk.show(layers)
     assert desk.dock.frames_box.isHidden()
-    frames = opened(desk, wish(kind=GROUP, group="mine"))
+    frames = opened(desk, wish(**of_group("mine")))
     assert desk.at.layer is frames[0] is layers[0] and desk.dock.frames_box.isVisible()
     assert desk.at.session.source.frame == layers[0].name()
     desk.mouse.key(Qt.Key.Key_Period)
@@ -317,7 +323,7 @@ def test_frames_may_leave_while_their_contrast_is_measured(
     for path in sorted(deep_frames(tmp_path / "deep", scenes).glob("*.tif")):
         group.addLayer(project.addMapLayer(QgsRasterLayer(str(path), path.stem), False))
     first, second, *_ = [node.layer() for node in group.findLayers()]
-    desk.at.files.open_video(wish(kind=GROUP, group="mine"))
+    desk.at.files.open_video(wish(**of_group("mine")))
     wait_until(lambda: held.asked, 30)
     project.removeMapLayer(second.id())
     assert frames_of(first) == []
@@ -356,7 +362,7 @@ def test_the_dialog_says_what_was_chosen(desk: Desk) -> None:
     QgsProject.instance().layerTreeRoot().insertGroup(0, "mine")
     dialog = VideoDialog(desk.iface.mainWindow())
     dialog.kind.setCurrentIndex(GROUP)
-    assert dialog.wish() == wish(kind=GROUP, group="mine")
+    assert dialog.wish() == wish(kind=GROUP, group="mine", layers=())
     dialog.kind.setCurrentIndex(FILE)
     dialog.file.setFilePath("/data/v.mp4")
     dialog.step.setValue(0.04)
@@ -364,6 +370,23 @@ def test_the_dialog_says_what_was_chosen(desk: Desk) -> None:
     dialog.start.setDateTime(to_qt(datetime(2024, 5, 1, 10, tzinfo=UTC)))
     start = datetime(2024, 5, 1, 10, tzinfo=UTC)
     assert dialog.wish() == wish("/data/v.mp4", FILE, group="mine", step_s=0.04, start=start)
+    dialog.deleteLater()
+
+
+def test_of_groups_of_one_name_the_chosen_one_is_opened(desk: Desk, scenes: Path) -> None:
+    """One of them within another, which the dialog shows as well."""
+    outer = QgsProject.instance().layerTreeRoot().insertGroup(0, "shots")
+    paths = sorted((scenes / "video").glob("*.tif"))
+    for group, some in ((outer.addGroup("img"), paths[:2]), (outer.insertGroup(0, "img"), paths)):
+        for path in some:
+            layer = QgsRasterLayer(str(path), path.stem)
+            group.addLayer(QgsProject.instance().addMapLayer(layer, False))
+    dialog = VideoDialog(desk.iface.mainWindow())
+    dialog.kind.setCurrentIndex(GROUP)
+    assert [dialog.group.itemText(i) for i in range(3)] == ["shots", "shots / img", "shots / img"]
+    dialog.group.setCurrentIndex(2)
+    frames = opened(desk, dialog.wish())
+    assert [frame.name() for frame in frames] == [path.stem for path in paths[:2]]
     dialog.deleteLater()
 
 
