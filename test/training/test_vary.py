@@ -129,7 +129,11 @@ def test_mistakes_are_named_before_anything_is_trained(config, old, new, told, t
     assert not (tmp_path / "out").exists()
 
 
-def test_the_study_that_ships_is_valid(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "after", "taught"),
+    [("vary-quick", ["pretrained"], []), ("vary-teacher", [], ["half", "most"])],
+)
+def test_the_studies_that_ship_are_valid(name, after, taught, tmp_path, monkeypatch):
     """On any machine: its labels are made up where the configuration looks for them."""
     home = tmp_path / "project"
     home.mkdir()
@@ -137,8 +141,9 @@ def test_the_study_that_ships_is_valid(tmp_path, monkeypatch):
     labels = Path("../shared/data/vhr10/train.json")
     labels.parent.mkdir(parents=True)
     labels.touch()
-    study = load_study(CONFIGS / "vary-quick.toml")
-    assert [row.key for row in study.rows if row.after] == ["pretrained"]
+    study = load_study(CONFIGS / f"{name}.toml")
+    assert [row.key for row in study.rows if row.after] == after
+    assert [row.key for row in study.rows if row.teacher] == taught
 
 
 def test_a_result_that_was_not_looked_at_is_not_done(config, tmp_path):
