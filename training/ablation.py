@@ -13,7 +13,7 @@ from ros_sam_core.errors import ConfigInvalid
 from training.configfile import build, build_config, read_table
 from training.readers.spec import LAYOUTS
 
-MERGE = ("model", "tune", "loss", "data", "frames", "jitter")
+MERGE = ("model", "tune", "loss", "distil", "data", "frames", "jitter")
 
 
 @dataclass(frozen=True)

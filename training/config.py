@@ -115,7 +115,8 @@ class DistilConfig:
 
     Attributes:
         teacher: Its weights: a name of `ros-sam models list`, or the path of a checkpoint, of any size. It
-            sees the same crops, and answers the same boxes and clicks. Empty: labels alone.
+            sees the same crops, and answers the same boxes and clicks; after a correcting click it has the
+            student's mask before it, as the student has. Empty: labels alone.
         share: The teacher's share in what a mask is compared with, 0 to 1; the label's is the rest.
     """
 

@@ -75,7 +75,8 @@ class Teacher(nn.Module):
 
         Args:
             embedding: Of `encode`.
-            prompts: N prompts in the student's pixels; `masks` are logits of any resolution.
+            prompts: N prompts in the student's pixels; `masks` are logits of any resolution. A single click
+                is ambiguous to SAM's head: of its three masks the one that it holds best is the answer.
             counts: Prompts of each image.
             shape: H and W.
         """
@@ -89,6 +90,20 @@ class Teacher(nn.Module):
             boxes=None if prompts.boxes is None else prompts.boxes * self.scale,
             masks=masks,
         )
-        output = decode_counted(self.model, embedding, scaled, counts)
-        logits = result_mask(output, self.model).float()
+        logits = self._mask(decode_counted(self.model, embedding, scaled, counts), prompts).float()
         return F.interpolate(logits, tuple(shape), mode="bilinear", align_corners=False).sigmoid()
+
+    def _mask(self, output: DecoderOutput, prompts: PromptBatch) -> Tensor:
+        """Return the logits `[N, 1, m, m]` of the answer."""
+        mask = result_mask(output, self.model)
+        if self.model.config.head == "hq" or prompts.labels is None:
+            return mask
+        lone = (prompts.labels >= 0).sum(1) == 1
+        if prompts.boxes is not None:
+            lone &= prompts.boxes.isnan().any(1)
+        best = output.iou[:, 1:].argmax(1) + 1
+        chosen = output.sam[torch.arange(len(best), device=best.device), best][:, None]
+        if self.model.config.head == "sum" and output.hq is not None:
+            size = output.hq.shape[-2:]
+            chosen = output.hq + F.interpolate(chosen, size, mode="bilinear", align_corners=False)
+        return torch.where(lone[:, None, None, None], chosen, mask)

@@ -25,6 +25,8 @@ def export(run: Run) -> list[Path]:
     config = run.config
     name = config.model.name or config.model.arch
     metadata = {"steps": str(run.step), "base": config.base, "seed": str(config.seed)}
+    if run.teacher_hash:
+        metadata["teacher"] = f"{config.distil.teacher} ({run.teacher_hash[:12]})"
     written = []
     with run.average.applied():
         if config.export in ("adapter", "both"):

@@ -150,9 +150,10 @@ class Run:
                 f"{self.checkpoint} started from weights {state['base'][:12] or 'at random'}, but base "
                 f"{self.config.base!r} is {self.base_hash[:12]} now; put the old file back, or start anew"
             )
-        if state.get("teacher", "") != self.teacher_hash:
+        taught = state.get("teacher", "")
+        if taught != self.teacher_hash:
             raise ConfigInvalid(
-                f"{self.checkpoint} learned from a teacher {state['teacher'][:12]}, but distil.teacher "
+                f"{self.checkpoint} learned from the teacher {taught[:12] or 'none'}, but distil.teacher "
                 f"{self.config.distil.teacher!r} is {self.teacher_hash[:12]} now; put the old file back, or "
                 "start anew"
             )

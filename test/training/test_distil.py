@@ -52,9 +52,32 @@ def test_a_teacher_of_another_size_sees_the_same_prompts_in_its_own_pixels(teach
     told = asked.answer(asked.encode(batch.images), prompts_of(batch), batch.counts, (128, 128))
     shown = torch.nn.functional.interpolate(own, (128, 128), mode="bilinear").sigmoid()
     torch.testing.assert_close(told, shown)
-    again = replace(prompts_of(batch), masks=torch.zeros(len(told), 1, 16, 16))
-    assert asked.answer(asked.encode(batch.images), again, batch.counts, (64, 64)).shape[-2:] == (64, 64)
+    low = torch.randn(len(told), 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 5
+    enlarged = replace(at_its_size, masks=torch.nn.functional.interpolate(low, (32, 32), mode="bilinear"))
+    with torch.no_grad():
+        own = result_mask(decode_counted(model, model.encode(twice), enlarged, batch.counts), model)
+    again = asked.answer(
+        asked.encode(batch.images), replace(prompts_of(batch), masks=low), batch.counts, (128, 128)
+    )
+    shown = torch.nn.functional.interpolate(own, (128, 128), mode="bilinear").sigmoid()
+    torch.testing.assert_close(again, shown)
+    assert not torch.allclose(again, told)
     assert not [p for p in asked.parameters() if p.requires_grad]
+
+
+def test_a_teacher_with_sam_s_head_answers_a_single_click_with_the_best_of_its_three_masks(teacher, student):
+    _, batch = student
+    model = load_checkpoint(teacher).model.float()
+    model.config = replace(model.config, head="sam")
+    asked = Teacher(model, 128)
+    images = torch.nn.functional.interpolate(batch.images.float(), (128, 128), mode="bilinear")
+    with torch.no_grad():
+        output = decode_counted(model, model.encode(images), prompts_of(batch), batch.counts)
+    told = asked.answer(asked.encode(images), prompts_of(batch), batch.counts, output.sam.shape[-2:])
+    for i, boxed in enumerate(~batch.boxes.isnan().any(1)):
+        mask = 0 if boxed else 1 + int(output.iou[i, 1:].argmax())
+        torch.testing.assert_close(told[i, 0], output.sam[i, mask].sigmoid())
+    assert len(set(batch.boxes.isnan().any(1).tolist())) == 2
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
@@ -100,12 +123,13 @@ def test_a_run_with_a_teacher_keeps_the_student_alone_and_knows_its_teacher(teac
     assert main(arguments) == 0
     with safe_open(tmp_path / "run" / "small.safetensors", "pt") as file:
         names = list(file.keys())
+        assert str(teacher) in file.metadata()["teacher"]
     assert names and not [name for name in names if "teacher" in name]
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     assert not [name for name in state["weights"] if "teacher" in name]
     save_checkpoint(load_checkpoint(teacher).model.apply(_other), teacher)
     assert main([*arguments, "--set", "steps=4"]) == 2
-    assert "learned from a teacher" in caplog.text and "put the old file back" in caplog.text
+    assert "learned from the teacher" in caplog.text and "put the old file back" in caplog.text
 
 
 def _other(module):

@@ -77,12 +77,15 @@ def test_a_row_changes_what_it_says_and_nothing_else(config):
 
 
 def test_a_row_may_learn_from_another_row_s_result_and_be_moved_with_it(config, tmp_path):
-    config.write_text(config.read_text().replace('after = "plain"', 'teacher = "plain"'))
+    config.write_text(
+        config.read_text().replace('after = "plain"', 'teacher = "plain"\nchange.distil = { share = 0.25 }')
+    )
     study = load_study(config)
     for row in study.rows:
         leave_result(study, row, {"step": 2, "box": 0.5, "click": 0.4})
     twice = build_config(run_config(study, study.rows[2], 0), "twice")
     assert twice.distil.teacher == str(tmp_path / "out" / "plain" / "seed0" / "result.safetensors")
+    assert twice.distil.share == 0.25
     assert not twice.base and not build_config(run_config(study, study.rows[0], 0), "plain").distil.teacher
     (tmp_path / "out").rename(tmp_path / "moved")
     assert main(["--config", str(config), "--output", str(tmp_path / "moved"), "--table"]) == 0
@@ -143,7 +146,9 @@ def test_the_studies_that_ship_are_valid(name, after, taught, tmp_path, monkeypa
     labels.touch()
     study = load_study(CONFIGS / f"{name}.toml")
     assert [row.key for row in study.rows if row.after] == after
-    assert [row.key for row in study.rows if row.teacher] == taught
+    configs = {row.key: build_config(run_config(study, row, 0), row.key).distil for row in study.rows}
+    assert [key for key, distil in configs.items() if distil.teacher] == taught
+    assert len({configs[key].share for key in taught}) == len(taught)
 
 
 def test_a_result_that_was_not_looked_at_is_not_done(config, tmp_path):
