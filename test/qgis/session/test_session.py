@@ -20,7 +20,7 @@ from ros_sam_qgis.session.shape import Shape
 from ros_sam_qgis.sources.file_source import FileSource
 from ros_sam_qgis.sources.style import look_of
 
-PLANE, TRUCK = 1, 7
+PLANE, TRUCK = 0, 7
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ from ros_sam_qgis.video.decode import FfmpegMissing, ReferenceUnfit, decode, fin
 from ros_sam_qgis.video.layers import VIDEO, to_qt, widest
 from ros_sam_qgis.video.stepping import frame_at, frames_of, range_of
 
-PLANE = 1
+PLANE = 0
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, VideoWish
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.video.stepping import frames_of, range_of
 
-PLANE = 1
+PLANE = 0
 MOVED_M = 4 * 0.5
 """By how much make_scenes moves each frame."""
 START = datetime(2024, 5, 1, 10, tzinfo=UTC)
