@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ros_sam_core.model.hq_decoder import DecoderOutput
-from ros_sam_core.model.ros_sam import Embedding, PromptBatch, RosSam
+from ros_sam_core.model.ros_sam import Decoded, Embedding, PromptBatch, RosSam
 
 
 def decode_counted(
@@ -101,9 +101,5 @@ class Teacher(nn.Module):
         lone = (prompts.labels >= 0).sum(1) == 1
         if prompts.boxes is not None:
             lone &= prompts.boxes.isnan().any(1)
-        best = output.iou[:, 1:].argmax(1) + 1
-        chosen = output.sam[torch.arange(len(best), device=best.device), best][:, None]
-        if self.model.config.head == "sum" and output.hq is not None:
-            size = output.hq.shape[-2:]
-            chosen = output.hq + F.interpolate(chosen, size, mode="bilinear", align_corners=False)
-        return torch.where(lone[:, None, None, None], chosen, mask)
+        best = Decoded(output.hq, output.sam[:, 1:], output.iou[:, 1:]).best(self.model.config.head)[0]
+        return torch.where(lone[:, None, None, None], best, mask)

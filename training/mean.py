@@ -42,7 +42,7 @@ def mean_of(first: str, second: str, share: float, output: Path) -> None:
         raise ConfigInvalid(f"{first} and {second} are of different architectures; their mean is no model")
     with torch.no_grad():
         for name, value in own.items():
-            value.copy_(torch.lerp(other[name].float(), value.float(), share))
+            value.copy_(torch.lerp(other[name], value, share))
     told = {"mean of": f"{a.sha256[:12]}, {b.sha256[:12]}", "share": str(share)}
     save_checkpoint(b.model, output, dtype=torch.float16, metadata=told)
 

@@ -81,7 +81,7 @@ def build_teacher(config: TrainConfig) -> tuple[Teacher | None, str]:
     if not config.distil.teacher:
         return None, ""
     loaded = load_checkpoint(resolve(config.distil.teacher))
-    return Teacher(loaded.model.float(), config.model.input_px), loaded.sha256
+    return Teacher(loaded.model, config.model.input_px), loaded.sha256
 
 
 def choose_trainable(model: RosSam, config: TrainConfig) -> None:
