@@ -85,6 +85,8 @@ class LossConfig:
         iou: Weight of the squared error of the predicted IoU.
         rounds: Largest number of decodes a step: the first prompt, then correcting clicks; each further
             one is half as frequent.
+        confirm: Share of boxes that are looked at again, as inference does, with a click in the middle of
+            their own answer in place of a correcting one, half of them without the box.
     """
 
     num_points: int = 12544
@@ -94,6 +96,7 @@ class LossConfig:
     multimask: float = 0.5
     iou: float = 1.0
     rounds: int = 3
+    confirm: float = 0.0
 
     def problems(self) -> list[str]:
         """Return every mistake found, empty if there is none."""
@@ -104,6 +107,8 @@ class LossConfig:
         for name in ("hq", "sam", "multimask", "iou"):
             if getattr(self, name) < 0:
                 found.append(f"loss.{name} is {getattr(self, name)}; it must be 0 or more")
+        if not 0 <= self.confirm <= 1:
+            found.append(f"loss.confirm is {self.confirm}; it is a share, 0 to 1")
         if not self.hq and not self.sam and not self.multimask:
             found.append("loss.hq, loss.sam and loss.multimask are all 0; no mask would be trained")
         return found
@@ -193,6 +198,8 @@ class TrainConfig:
         precision: "bf16" or "no" (float32).
         gradient_checkpointing: Recompute the encoder's blocks in the backward pass; saves memory, costs time.
         box_noise: Largest box noise, share of width and height.
+        box_exact: Share of boxes without noise, of the pipeline "objects". Boxes that are either exact or
+            off by much teach a model to tell one from the other by what it sees.
         save_every: Steps between checkpoints; 0: every epoch.
         validate_every: Steps between validations on the images set aside; 0: every epoch.
         log_every: Steps between lines of the log.
@@ -231,6 +238,7 @@ class TrainConfig:
     precision: str = "bf16"
     gradient_checkpointing: bool = False
     box_noise: float = 0.2
+    box_exact: float = 0.2
     save_every: int = 250
     validate_every: int = 500
     log_every: int = 50
@@ -281,6 +289,8 @@ class TrainConfig:
         for name in ("lr", "eps"):
             if getattr(self, name) <= 0:
                 found.append(f"{name} is {getattr(self, name)}; it must be more than 0")
+        if not 0 <= self.box_exact <= 1:
+            found.append(f"box_exact is {self.box_exact}; it is a share, 0 to 1")
         if not 0 <= self.decay <= 1:
             found.append(f"decay is {self.decay}; it is a share of the steps, 0 to 1")
         if not 0 <= self.ema < 1:

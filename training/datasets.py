@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PROMPTS = 2
 """Prompts a crop of `CropDataset`: a box, and a click."""
 
+NOISY_SHARES = (0.125, 0.3125, 0.5625)
+"""Of the boxes with noise, those with a quarter of the largest noise, with half of it and with all of it."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -125,6 +128,8 @@ class CropDataset(Dataset[Sample]):
         if not shares:
             raise DatasetError("no scenes are left to train on; see data.procedural_share and data.classes")
         self.shares = np.array(shares) / sum(shares)
+        noisy = 1 - config.box_exact
+        self.noise_shares = [config.box_exact, *(noisy * share for share in NOISY_SHARES)]
         self.length = length
 
     def __len__(self) -> int:
@@ -142,7 +147,7 @@ class CropDataset(Dataset[Sample]):
             if mask.sum() >= 12:
                 break
         boxes = torch.full((PROMPTS, 4), float("nan"))
-        noise = self.config.box_noise * rng.choice([0.0, 0.25, 0.5, 1.0], p=[0.2, 0.1, 0.25, 0.45])
+        noise = self.config.box_noise * rng.choice([0.0, 0.25, 0.5, 1.0], p=self.noise_shares)
         boxes[0] = torch.from_numpy(jitter_box(mask_box(mask), noise, rng))
         points = torch.zeros(PROMPTS, 1, 2)
         labels = torch.full((PROMPTS, 1), -1)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ros_sam_core.model.hq_decoder import DecoderOutput
 from ros_sam_core.model.losses import mask_losses_at, sample_uncertain_points
 from ros_sam_core.model.ros_sam import PromptBatch, RosSam
+from ros_sam_core.predict.belief import deepest_pixel
 from training.config import LossConfig
 from training.datasets import Batch
 from training.decoding import Teacher, decode_counted, result_mask
@@ -100,11 +101,11 @@ class Objective(nn.Module):
             return {"loss": nothing, "iou": targets.new_zeros(1)}
         embedding = self.model.encode(batch.images)
         taught = None if self.teacher is None else self.teacher.encode(batch.images)
-        points, labels, masks = batch.points, batch.labels, None
+        points, labels, boxes, masks = batch.points, batch.labels, batch.boxes, None
         loss = targets.new_zeros(len(targets))
         iou = loss
         for index in range(rounds):
-            prompts = PromptBatch(points=points, labels=labels, boxes=batch.boxes, masks=masks)
+            prompts = PromptBatch(points=points, labels=labels, boxes=boxes, masks=masks)
             output = decode_counted(self.model, embedding, prompts, batch.counts)
             wanted = targets
             if self.teacher is not None and taught is not None:
@@ -117,9 +118,49 @@ class Objective(nn.Module):
             if index + 1 < rounds:
                 masks = self.model.mask_prompt(shown)
                 new_points, new_labels = _correct(masks.cpu(), targets.cpu())
+                if index == 0 and self.config.confirm:
+                    new_points, new_labels, boxes = self._confirm(
+                        masks.cpu(), targets.cpu(), boxes, (new_points, new_labels), noise
+                    )
                 points = torch.cat([points, new_points.to(points)], 1)
                 labels = torch.cat([labels, new_labels.to(labels)], 1)
         return {"loss": loss, "iou": iou}
+
+    def _confirm(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        boxes: Tensor,
+        clicks: tuple[Tensor, Tensor],
+        noise: SampleNoise,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Have some boxes looked at again as `predict.belief` does: with a click in the middle of the answer.
+
+        Args:
+            logits: The answers, `[N, 1, m, m]`.
+            targets: `[N, 1, H, W]` in 0..1.
+            boxes: `[N, 4]` in the targets' pixels; NaN: none.
+            clicks: The correcting clicks `[N, 1, 2]` and their labels, of which some are replaced.
+            noise: Source of the chances.
+
+        Returns:
+            Points, labels, and the boxes that are still given: half of those looked at again are not.
+        """
+        points, labels = (part.clone() for part in clicks)
+        chances = noise.points(1)(1)[:, 0].cpu()
+        scale = targets.shape[-1] / logits.shape[-1]
+        boxes = boxes.clone()
+        for i in torch.nonzero((chances[:, 0] < self.config.confirm) & ~boxes.isnan().any(1).cpu())[:, 0]:
+            middle = deepest_pixel((logits[i, 0] > 0).numpy())
+            if middle is None:
+                continue
+            x, y = xy = middle[0] * scale
+            if targets[i, 0, int(y), int(x)] > 0.5:  # a wrong place would teach to keep to it
+                points[i, 0] = torch.from_numpy(xy)
+                labels[i, 0] = 1
+                if chances[i, 1] < 0.5:
+                    boxes[i] = float("nan")
+        return points, labels, boxes
 
     def _round_loss(
         self, output: DecoderOutput, targets: Tensor, wanted: Tensor, noise: SampleNoise

@@ -89,6 +89,8 @@ class ModelConfig:
         crop: The crop policy.
         tiny: Widths and depths, for `arch="tiny"` alone.
         name: The model's name, as provenance says it.
+        doubt: Between which IoU of a box and the bounds of the outline that is found without it the box is
+            taken for a rough one (`predict/belief.py`), the smaller first. Empty: boxes are believed.
     """
 
     arch: Arch
@@ -98,8 +100,13 @@ class ModelConfig:
     crop: CropPolicy = field(default_factory=CropPolicy)
     tiny: TinySize | None = None
     name: str = ""
+    doubt: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.doubt and not (len(self.doubt) == 2 and 0 <= self.doubt[0] <= self.doubt[1] <= 1):
+            raise ConfigInvalid(
+                f"doubt is {self.doubt}; give a lower and an upper IoU, 0 to 1, or nothing to believe boxes"
+            )
         if self.arch not in ("vit_b", "vit_l", "vit_h", "tiny"):
             raise ConfigInvalid(f"arch is {self.arch!r}; known: vit_b, vit_l, vit_h, tiny")
         if (self.tiny is not None) != (self.arch == "tiny"):
@@ -134,7 +141,8 @@ class ModelConfig:
             tiny = values.pop("tiny")
             if tiny is not None:
                 tiny = TinySize(**{**tiny, "widths": tuple(tiny["widths"]), "convs": tuple(tiny["convs"])})
-            return cls(crop=CropPolicy(**crop), tiny=tiny, **values)
+            doubt = tuple(values.pop("doubt", ()))
+            return cls(crop=CropPolicy(**crop), tiny=tiny, doubt=doubt, **values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ConfigInvalid):
                 raise
@@ -151,6 +159,7 @@ def tiny_config() -> ModelConfig:
         crop=CropPolicy(kind="scaled", scale=1.8, min_px=24, snap=0.0625, click_px=(64, 144)),
         tiny=TinySize(),
         name="ros-sam-tiny",
+        doubt=(0.5, 0.75),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from ros_sam_core.geo.grid import Grid
@@ -35,8 +35,9 @@ def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) 
 
     Under a scaled crop policy a click has no size yet: a first look at the policy's click crops gives it
     one. Where the object fills about the share of that crop that the policy gives it, this look is the
-    answer; else its box gives the crop of a second look. Whenever a mask reaches the edge of its crop, it is
-    looked at again in a larger one.
+    answer; else its box gives the crop of a second look. A box that was given may be a rough one
+    (`predict.belief`); one that the first look found is not doubted. Whenever a mask reaches the edge of its
+    crop, it is looked at again in a larger one.
     """
     policy = predictor.model.config.crop
     done = _first_looks(predictor, frame, prompts) if policy.kind == "scaled" else {}
@@ -47,22 +48,29 @@ def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) 
             sized[index] = replace(prompts[index], box=look.box)
     left = [index for index in range(len(prompts)) if index not in done]
     requests = [(_crop_for(sized[i], policy, frame.grid), sized[i]) for i in left]
-    looks = _uncut(predictor, frame, [sized[i] for i in left], predictor.look(frame, requests))
+    drawn = {place for place, i in enumerate(left) if prompts[i].box is not None}
+    looks = predictor.look(frame, requests, doubt=drawn)
+    looks = _uncut(predictor, frame, [sized[i] for i in left], looks, drawn)
     done.update(zip(left, looks, strict=True))
     return [done[index] for index in range(len(prompts))]
 
 
 def _uncut(
-    predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt], looks: Sequence[Look]
+    predictor: Predictor,
+    frame: Frame,
+    prompts: Sequence[PixelPrompt],
+    looks: Sequence[Look],
+    drawn: Container[int] = (),
 ) -> list[Look]:
-    """Look again in larger crops while masks reach the edges of theirs."""
+    """Look again in larger crops while masks reach the edges of theirs; `drawn` have a box of their own."""
     policy, whole = predictor.model.config.crop, list(looks)
     for _ in range(ENLARGEMENTS):
         cut = [i for i, look in enumerate(whole) if look.is_cut(frame.grid.width, frame.grid.height)]
         if not cut:
             break
         larger = [(_enlarge(whole[i].crop, policy), prompts[i]) for i in cut]
-        for i, look in zip(cut, predictor.look(frame, larger), strict=True):
+        doubt = {place for place, i in enumerate(cut) if i in drawn}
+        for i, look in zip(cut, predictor.look(frame, larger, doubt=doubt), strict=True):
             whole[i] = look
     return whole
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -13,8 +13,9 @@ from skimage.measure import label
 from ros_sam_core.geo.prompts import Box, PixelPrompt
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.model.backend import ArrayEmbedding, ArrayPrompts, Backend
+from ros_sam_core.predict.belief import Answer, reconsider
 from ros_sam_core.predict.cache import EmbeddingCache, embedding_key
-from ros_sam_core.predict.crop import Crop, read_crop
+from ros_sam_core.predict.crop import Crop, mask_bounds, read_crop
 from ros_sam_core.predict.resample import enlarge
 
 ENCODE_BATCH = 8
@@ -41,12 +42,10 @@ class Look:
     @property
     def box(self) -> Box | None:
         """Bounds of the mask in frame pixels, None where it is empty."""
-        mask = self.logits > 0
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
+        bounds = mask_bounds(self.logits > 0)
+        if bounds is None:
             return None
-        corners = [(columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)]
-        (x0, y0), (x1, y1) = self.crop.to_frame(corners, len(mask)).tolist()
+        (x0, y0), (x1, y1) = self.crop.to_frame(bounds.reshape(2, 2), len(self.logits)).tolist()
         return x0, y0, x1, y1
 
     def is_cut(self, width: int, height: int) -> bool:
@@ -144,20 +143,28 @@ class Predictor:
         places = self._places.items()
         return [crop for key, (of, crop) in places if of == frame.fingerprint and key in self.cache]
 
-    def look(self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]]) -> list[Look]:
-        """Return what the model sees of each prompt (frame pixels) in its crop, in the same order."""
+    def look(
+        self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]], *, doubt: Container[int] = ()
+    ) -> list[Look]:
+        """Return what the model sees of each prompt (frame pixels) in its crop, in the same order.
+
+        Args:
+            frame: The image.
+            requests: Crops, and what is asked of them.
+            doubt: Which of them have a box that may be a rough one, see `predict.belief`.
+        """
         embeddings = self.embed(frame, [crop for crop, _ in requests])
         looks: list[Look | None] = [None] * len(requests)
 
-        def kind(index: int) -> tuple[int, bool, int]:
+        def kind(index: int) -> tuple[int, bool, int, bool]:
             prompt = requests[index][1]
-            return len(prompt.points), prompt.box is not None, first_points(prompt)
+            return len(prompt.points), prompt.box is not None, first_points(prompt), index in doubt
 
-        for (_, _, first), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
+        for (_, _, first, rough), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
             indices = list(group)
             for start in range(0, len(indices), ENCODE_BATCH):
                 some = indices[start : start + ENCODE_BATCH]
-                logits, iou = self._decode([requests[i] for i in some], embeddings, first)
+                logits, iou = self._decode([requests[i] for i in some], embeddings, first, rough)
                 for i, mask, score in zip(some, logits, iou, strict=True):
                     looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
         return [look for look in looks if look is not None]
@@ -186,8 +193,12 @@ class Predictor:
         return np.concatenate([logits for logits, _ in parts]), np.concatenate([iou for _, iou in parts])
 
     def _decode(
-        self, requests: Sequence[tuple[Crop, PixelPrompt]], embeddings: dict[Crop, ArrayEmbedding], first: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self,
+        requests: Sequence[tuple[Crop, PixelPrompt]],
+        embeddings: dict[Crop, ArrayEmbedding],
+        first: int,
+        rough: bool,
+    ) -> Answer:
         """Decode prompts of one kind: the first points, then each further one with the mask before it.
 
         That is how the model was trained (as SAM was): a further click corrects the mask that the ones before
@@ -197,6 +208,7 @@ class Predictor:
             requests: Prompts with equally many points, all with a box or all without.
             embeddings: Of their crops.
             first: Points to begin with.
+            rough: Whether their boxes may be rough ones.
 
         Returns:
             Logits `[N, m, m]` and predicted IoU `[N]`.
@@ -219,8 +231,23 @@ class Predictor:
         # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
         ambiguous = self.model.config.head != "hq" and not boxed and first == 1
         answer = self.model.decode(embedding, prompts.begin(first), multimask=ambiguous)
-        for given in range(first + 1, count + 1):
-            answer = self.model.decode(embedding, replace(prompts.begin(given), masks=answer[0]))
+        if not (boxed and rough and self.model.config.doubt):
+            return self._correct(embedding, prompts, first, answer)
+        logits, iou = answer[0].copy(), answer[1].copy()
+        for belief in reconsider(self.model, embedding, prompts, answer, self.input_px):
+            rows = belief.rows
+            logits[rows], iou[rows] = self._correct(
+                embedding.rows(rows), belief.prompts, belief.own, belief.answer
+            )
+        return logits, iou
+
+    def _correct(
+        self, embedding: ArrayEmbedding, prompts: ArrayPrompts, given: int, answer: Answer
+    ) -> Answer:
+        """Decode the points that are left, each with the mask before it."""
+        count = 0 if prompts.points is None else prompts.points.shape[1]
+        for number in range(given + 1, count + 1):
+            answer = self.model.decode(embedding, replace(prompts.begin(number), masks=answer[0]))
         return answer
 
     def image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:

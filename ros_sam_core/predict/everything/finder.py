@@ -15,12 +15,11 @@ from ros_sam_core.geo.length import length_of
 from ros_sam_core.geo.prompts import PixelPrompt, Point
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.geo.vectorize import PolygonOptions
-from ros_sam_core.predict.crop import Crop, box_of, longer_side
+from ros_sam_core.predict.crop import Crop, box_iou, box_of, longer_side
 from ros_sam_core.predict.everything.layout import LOOSE, Layout, Level
 from ros_sam_core.predict.everything.merging import Found
 from ros_sam_core.predict.everything.proposals import (
     Proposal,
-    box_iou,
     merge,
     propose,
     stability_of,
