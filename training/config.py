@@ -315,6 +315,12 @@ class TrainConfig:
             )
         if self.gradient_checkpointing and self.model.arch == "tiny":
             found.append("gradient_checkpointing is set, but the small encoder (arch 'tiny') does without it")
+        if self.loss.confirm and self.loss.rounds < 2:
+            found.append(
+                f"loss.confirm is {self.loss.confirm}, but loss.rounds is 1: there is no second look"
+            )
+        if self.data.pipeline == "frames" and self.box_exact != type(self).box_exact:
+            found.append(f'box_exact is {self.box_exact}, which pipeline "frames" does not take')
         if not self.model.hq and self.loss.hq:
             found.append(f"loss.hq is {self.loss.hq}, but the model has no HQ head (model.hq is false)")
         return found

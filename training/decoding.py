@@ -96,7 +96,7 @@ class Teacher(nn.Module):
     def _mask(self, output: DecoderOutput, prompts: PromptBatch) -> Tensor:
         """Return the logits `[N, 1, m, m]` of the answer."""
         mask = result_mask(output, self.model)
-        if self.model.config.head == "hq" or prompts.labels is None:
+        if self.model.config.head == "hq" or prompts.labels is None or prompts.masks is not None:
             return mask
         lone = (prompts.labels >= 0).sum(1) == 1
         if prompts.boxes is not None:

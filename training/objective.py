@@ -51,6 +51,14 @@ class SampleNoise:
         states = [np.random.SeedSequence([seed, index]).generate_state(1) for index in indices]
         self.generators = [torch.Generator().manual_seed(int(state[0])) for state in states]
 
+    def chances(self, kinds: int) -> Tensor:
+        """Return `[N, kinds]` uniform numbers, on the CPU."""
+        parts = [
+            torch.rand(prompts, kinds, generator=generator)
+            for prompts, generator in zip(self.counts, self.generators, strict=True)
+        ]
+        return torch.cat(parts)
+
     def points(self, kinds: int) -> Callable[[int], Tensor]:
         """Return a source of `[N * kinds, count, 2]` points, for `kinds` masks a prompt."""
 
@@ -120,7 +128,7 @@ class Objective(nn.Module):
                 new_points, new_labels = _correct(masks.cpu(), targets.cpu())
                 if index == 0 and self.config.confirm:
                     new_points, new_labels, boxes = self._confirm(
-                        masks.cpu(), targets.cpu(), boxes, (new_points, new_labels), noise
+                        shown.cpu(), targets.cpu(), boxes, (new_points, new_labels), noise.chances(2)
                     )
                 points = torch.cat([points, new_points.to(points)], 1)
                 labels = torch.cat([labels, new_labels.to(labels)], 1)
@@ -132,7 +140,7 @@ class Objective(nn.Module):
         targets: Tensor,
         boxes: Tensor,
         clicks: tuple[Tensor, Tensor],
-        noise: SampleNoise,
+        chances: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Have some boxes looked at again as `predict.belief` does: with a click in the middle of the answer.
 
@@ -141,13 +149,12 @@ class Objective(nn.Module):
             targets: `[N, 1, H, W]` in 0..1.
             boxes: `[N, 4]` in the targets' pixels; NaN: none.
             clicks: The correcting clicks `[N, 1, 2]` and their labels, of which some are replaced.
-            noise: Source of the chances.
+            chances: `[N, 2]`, uniform in 0..1: whether one is looked at again, and whether without its box.
 
         Returns:
             Points, labels, and the boxes that are still given: half of those looked at again are not.
         """
         points, labels = (part.clone() for part in clicks)
-        chances = noise.points(1)(1)[:, 0].cpu()
         scale = targets.shape[-1] / logits.shape[-1]
         boxes = boxes.clone()
         for i in torch.nonzero((chances[:, 0] < self.config.confirm) & ~boxes.isnan().any(1).cpu())[:, 0]:

@@ -56,7 +56,7 @@ class ArrayPrompts:
         points: float32 `[N, P, 2]` x, y.
         labels: int64 `[N, P]`: 1 object, 0 background.
         boxes: float32 `[N, 4]`.
-        masks: float32 `[N, m, m]`, the logits that `Backend.decode` gave for fewer of the same points.
+        masks: float32 `[N, m, m]`, the logits that `Backend.decode` gave to what was asked before.
     """
 
     points: Floats | None = None

@@ -152,14 +152,13 @@ class ModelConfig:
 
 
 def tiny_config() -> ModelConfig:
-    """Return the configuration of the bundled model."""
+    """Return the configuration of the small model; `doubt` is left to weights that were trained for it."""
     return ModelConfig(
         arch="tiny",
         input_px=192,
         crop=CropPolicy(kind="scaled", scale=1.8, min_px=24, snap=0.0625, click_px=(64, 144)),
         tiny=TinySize(),
         name="ros-sam-tiny",
-        doubt=(0.5, 0.75),
     )
 
 

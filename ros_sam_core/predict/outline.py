@@ -30,14 +30,22 @@ ENLARGED = 2.0
 ENLARGEMENTS = 3
 
 
-def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[Look]:
+def outline(
+    predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt], *, drawn: bool = True
+) -> list[Look]:
     """Return the mask of each prompt (frame pixels).
 
     Under a scaled crop policy a click has no size yet: a first look at the policy's click crops gives it
     one. Where the object fills about the share of that crop that the policy gives it, this look is the
-    answer; else its box gives the crop of a second look. A box that was given may be a rough one
+    answer; else its box gives the crop of a second look. A box that was drawn may be a rough one
     (`predict.belief`); one that the first look found is not doubted. Whenever a mask reaches the edge of its
     crop, it is looked at again in a larger one.
+
+    Args:
+        predictor: The model.
+        frame: The image.
+        prompts: What is asked.
+        drawn: Whether boxes are those of a user, and not found by the model itself.
     """
     policy = predictor.model.config.crop
     done = _first_looks(predictor, frame, prompts) if policy.kind == "scaled" else {}
@@ -48,9 +56,9 @@ def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) 
             sized[index] = replace(prompts[index], box=look.box)
     left = [index for index in range(len(prompts)) if index not in done]
     requests = [(_crop_for(sized[i], policy, frame.grid), sized[i]) for i in left]
-    drawn = {place for place, i in enumerate(left) if prompts[i].box is not None}
-    looks = predictor.look(frame, requests, doubt=drawn)
-    looks = _uncut(predictor, frame, [sized[i] for i in left], looks, drawn)
+    doubt = {place for place, i in enumerate(left) if drawn and prompts[i].box is not None}
+    looks = predictor.look(frame, requests, doubt=doubt)
+    looks = _uncut(predictor, frame, [sized[i] for i in left], looks, doubt)
     done.update(zip(left, looks, strict=True))
     return [done[index] for index in range(len(prompts))]
 
@@ -60,17 +68,17 @@ def _uncut(
     frame: Frame,
     prompts: Sequence[PixelPrompt],
     looks: Sequence[Look],
-    drawn: Container[int] = (),
+    doubt: Container[int] = (),
 ) -> list[Look]:
-    """Look again in larger crops while masks reach the edges of theirs; `drawn` have a box of their own."""
+    """Look again in larger crops while masks reach the edges of theirs; the boxes in `doubt` may be rough."""
     policy, whole = predictor.model.config.crop, list(looks)
     for _ in range(ENLARGEMENTS):
         cut = [i for i, look in enumerate(whole) if look.is_cut(frame.grid.width, frame.grid.height)]
         if not cut:
             break
         larger = [(_enlarge(whole[i].crop, policy), prompts[i]) for i in cut]
-        doubt = {place for place, i in enumerate(cut) if i in drawn}
-        for i, look in zip(cut, predictor.look(frame, larger, doubt=doubt), strict=True):
+        rough = {place for place, i in enumerate(cut) if i in doubt}
+        for i, look in zip(cut, predictor.look(frame, larger, doubt=rough), strict=True):
             whole[i] = look
     return whole
 

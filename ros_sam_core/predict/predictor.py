@@ -160,13 +160,20 @@ class Predictor:
             prompt = requests[index][1]
             return len(prompt.points), prompt.box is not None, first_points(prompt), index in doubt
 
-        for (_, _, first, rough), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
+        for (_, _, first, doubted), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
             indices = list(group)
             for start in range(0, len(indices), ENCODE_BATCH):
                 some = indices[start : start + ENCODE_BATCH]
-                logits, iou = self._decode([requests[i] for i in some], embeddings, first, rough)
-                for i, mask, score in zip(some, logits, iou, strict=True):
-                    looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
+                asked = [requests[i] for i in some]
+                prompts = self._arrays(asked)
+                stacked = ArrayEmbedding.stack([embeddings[crop] for crop, _ in asked])
+                if doubted and self.model.config.doubt:
+                    read = self._reconsider(frame, asked, stacked, prompts)
+                else:
+                    answer = self._decode(stacked, prompts, first)
+                    read = [(prompt, *one) for (_, prompt), *one in zip(asked, *answer, strict=True)]
+                for i, (prompt, mask, score) in zip(some, read, strict=True):
+                    looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), prompt)
         return [look for look in looks if look is not None]
 
     def sketch(
@@ -192,54 +199,69 @@ class Predictor:
             parts.append(self.model.sketch(embedding, ArrayPrompts(points[some], labels[some])))
         return np.concatenate([logits for logits, _ in parts]), np.concatenate([iou for _, iou in parts])
 
-    def _decode(
-        self,
-        requests: Sequence[tuple[Crop, PixelPrompt]],
-        embeddings: dict[Crop, ArrayEmbedding],
-        first: int,
-        rough: bool,
-    ) -> Answer:
+    def _arrays(self, requests: Sequence[tuple[Crop, PixelPrompt]]) -> ArrayPrompts:
+        """Return prompts of one kind, all with equally many points and with a box or without, as arrays."""
+
+        def moved(values: list[tuple[Crop, Sequence[float]]]) -> NDArray[np.float32]:
+            array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
+            return array.astype(np.float32)
+
+        prompts = ArrayPrompts()
+        if requests[0][1].box is not None:
+            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box])
+            prompts = replace(prompts, boxes=boxes.reshape(-1, 4))
+        if requests[0][1].points:
+            points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
+            labels = np.array([prompt.labels for _, prompt in requests], np.int64)
+            prompts = replace(prompts, points=points, labels=labels)
+        return prompts
+
+    def _decode(self, embedding: ArrayEmbedding, prompts: ArrayPrompts, first: int) -> Answer:
         """Decode prompts of one kind: the first points, then each further one with the mask before it.
 
         That is how the model was trained (as SAM was): a further click corrects the mask that the ones before
         it gave. The answer depends on the prompt alone, its points in their order.
 
         Args:
-            requests: Prompts with equally many points, all with a box or all without.
-            embeddings: Of their crops.
+            embedding: Of N crops.
+            prompts: N of them.
             first: Points to begin with.
-            rough: Whether their boxes may be rough ones.
+        """
+        # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
+        ambiguous = self.model.config.head != "hq" and prompts.boxes is None and first == 1
+        answer = self.model.decode(embedding, prompts.begin(first), multimask=ambiguous)
+        return self._correct(embedding, prompts, first, answer)
+
+    def _reconsider(
+        self,
+        frame: Frame,
+        requests: Sequence[tuple[Crop, PixelPrompt]],
+        embedding: ArrayEmbedding,
+        prompts: ArrayPrompts,
+    ) -> list[tuple[PixelPrompt, NDArray[np.float32], np.float32]]:
+        """Decode boxes that may be rough, see `predict.belief`, and the points beside them.
 
         Returns:
-            Logits `[N, m, m]` and predicted IoU `[N]`.
+            Of each request the prompt that it was read as, the logits `[m, m]` and the predicted IoU. A box
+            that was found to be rough is none any more: the middle of its answer is a click in its place.
         """
-
-        def moved(values: list[tuple[Crop, Sequence[float]]]) -> NDArray[np.float32]:
-            array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
-            return array.astype(np.float32)
-
-        count, boxed = len(requests[0][1].points), requests[0][1].box is not None
-        prompts = ArrayPrompts()
-        if boxed:
-            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box])
-            prompts = replace(prompts, boxes=boxes.reshape(-1, 4))
-        if count:
-            points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
-            labels = np.array([prompt.labels for _, prompt in requests], np.int64)
-            prompts = replace(prompts, points=points, labels=labels)
-        embedding = ArrayEmbedding.stack([embeddings[crop] for crop, _ in requests])
-        # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
-        ambiguous = self.model.config.head != "hq" and not boxed and first == 1
-        answer = self.model.decode(embedding, prompts.begin(first), multimask=ambiguous)
-        if not (boxed and rough and self.model.config.doubt):
-            return self._correct(embedding, prompts, first, answer)
-        logits, iou = answer[0].copy(), answer[1].copy()
-        for belief in reconsider(self.model, embedding, prompts, answer, self.input_px):
-            rows = belief.rows
-            logits[rows], iou[rows] = self._correct(
-                embedding.rows(rows), belief.prompts, belief.own, belief.answer
+        ends = (0, 0), frame.grid.size
+        visible = np.stack([crop.to_model(ends, self.input_px).ravel() for crop, _ in requests])
+        answer = self.model.decode(embedding, prompts.begin(0))
+        found = {}
+        for belief in reconsider(self.model, embedding, prompts, answer, visible.clip(0, self.input_px)):
+            logits, iou = self._correct(
+                embedding.rows(belief.rows), belief.prompts, belief.own, belief.answer
             )
-        return logits, iou
+            for place, row in enumerate(belief.rows.tolist()):
+                crop, prompt = requests[row]
+                if belief.prompts.boxes is None and belief.prompts.points is not None:
+                    x, y = crop.to_frame(belief.prompts.points[place, :1], self.input_px)[0].tolist()
+                    prompt = replace(
+                        prompt, box=None, points=((x, y), *prompt.points), labels=(1, *prompt.labels)
+                    )
+                found[row] = prompt, logits[place], iou[place]
+        return [found[row] for row in range(len(requests))]
 
     def _correct(
         self, embedding: ArrayEmbedding, prompts: ArrayPrompts, given: int, answer: Answer

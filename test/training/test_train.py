@@ -108,8 +108,10 @@ def test_every_part_of_the_small_model_is_trained(tmp_path):
     assert not [n for n in idle if not any(part in n for part in (".conv1.", ".norm1.", ".norm2."))]
 
 
-def test_the_loss_of_a_sample_does_not_depend_on_its_company(tmp_path):
+@pytest.mark.parametrize("confirm", [0.0, 0.7])
+def test_the_loss_of_a_sample_does_not_depend_on_its_company(tmp_path, confirm):
     run, data = one_run(tmp_path)
+    run.objective.config = replace(run.config.loss, confirm=confirm)
     samples = [data.samples[i] for i in range(3)]
     with torch.no_grad():
         together = run.objective(collate(samples), 2)["loss"]

@@ -88,7 +88,7 @@ class Finder:
         """Look at proposals again, at their own scale, and return the outlines that are good enough."""
         prompts = [PixelPrompt(str(i), box=one.box) for i, one in enumerate(proposals)]
         if self.looks_again:
-            looks = outline(self.predictor, self.frame, prompts)
+            looks = outline(self.predictor, self.frame, prompts, drawn=False)
         else:
             requests = [(one.crop, prompt) for one, prompt in zip(proposals, prompts, strict=True)]
             looks = self.predictor.look(self.frame, requests)
