@@ -85,8 +85,8 @@ class LossConfig:
         iou: Weight of the squared error of the predicted IoU.
         rounds: Largest number of decodes a step: the first prompt, then correcting clicks; each further
             one is half as frequent.
-        confirm: Share of boxes that are looked at again, as inference does, with a click in the middle of
-            their own answer in place of a correcting one, half of them without the box.
+        confirm: Share of boxes that are looked at again with a click in the middle of their own answer in
+            place of a correcting one, half of them without the box.
     """
 
     num_points: int = 12544

@@ -16,11 +16,10 @@ from torch.nn import functional as F
 from ros_sam_core.model.hq_decoder import DecoderOutput
 from ros_sam_core.model.losses import mask_losses_at, sample_uncertain_points
 from ros_sam_core.model.ros_sam import PromptBatch, RosSam
-from ros_sam_core.predict.belief import deepest_pixel
 from training.config import LossConfig
 from training.datasets import Batch
 from training.decoding import Teacher, decode_counted, result_mask
-from training.prompts import correcting_click
+from training.prompts import correcting_click, deepest_pixel
 
 
 def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
@@ -142,7 +141,7 @@ class Objective(nn.Module):
         clicks: tuple[Tensor, Tensor],
         chances: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Have some boxes looked at again as `predict.belief` does: with a click in the middle of the answer.
+        """Have some boxes followed by a click in the middle of their answer in place of a correcting one.
 
         Args:
             logits: The answers, `[N, 1, m, m]`.
@@ -161,7 +160,7 @@ class Objective(nn.Module):
             middle = deepest_pixel((logits[i, 0] > 0).numpy())
             if middle is None:
                 continue
-            x, y = xy = middle[0] * scale
+            x, y = xy = middle * scale
             if targets[i, 0, int(y), int(x)] > 0.5:  # a wrong place would teach to keep to it
                 points[i, 0] = torch.from_numpy(xy)
                 labels[i, 0] = 1

@@ -38,6 +38,15 @@ def inner_click(mask: Mask, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.array([x[i], y[i]]) + rng.uniform(0, 1, 2)
 
 
+def deepest_pixel(mask: Mask) -> NDArray[np.float64] | None:
+    """Return the centre of the pixel that lies deepest inside a mask [2]; None where it is empty."""
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    if not depth.any():
+        return None
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return np.array([x + 0.5, y + 0.5])
+
+
 def correcting_click(predicted: Mask, truth: Mask) -> tuple[NDArray[np.float64], int]:
     """Return the centre of the largest wrong region [2] and its label: 1 missed, 0 too much.
 
@@ -52,6 +61,6 @@ def correcting_click(predicted: Mask, truth: Mask) -> tuple[NDArray[np.float64],
             sizes = np.bincount(regions.ravel())[1:]
             if sizes.max() > most:
                 most, best, label = int(sizes.max()), regions == sizes.argmax() + 1, sign
-    depth = ndimage.distance_transform_edt(np.pad(best, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return np.array([x + 0.5, y + 0.5]), label
+    deepest = deepest_pixel(best)
+    assert deepest is not None, "the truth is not empty"
+    return deepest, label

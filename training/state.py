@@ -34,7 +34,6 @@ FREE = frozenset(
         "data.cache",
         "data.sets.in_memory",
         "data.sets.verify",
-        "model.doubt",
     }
 )
 """Fields that may change when a run goes on; every other one would make it another run."""

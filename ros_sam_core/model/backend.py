@@ -36,10 +36,6 @@ class ArrayEmbedding:
             np.concatenate([part.final for part in parts]), tuple(np.concatenate(level) for level in early)
         )
 
-    def rows(self, indices: NDArray[np.intp]) -> ArrayEmbedding:
-        """Return the embeddings of some of the images."""
-        return ArrayEmbedding(self.final[indices], tuple(level[indices] for level in self.early))
-
     def split(self) -> list[ArrayEmbedding]:
         """Return the embedding of each image by itself, in memory of its own."""
         return [
@@ -56,7 +52,7 @@ class ArrayPrompts:
         points: float32 `[N, P, 2]` x, y.
         labels: int64 `[N, P]`: 1 object, 0 background.
         boxes: float32 `[N, 4]`.
-        masks: float32 `[N, m, m]`, the logits that `Backend.decode` gave to what was asked before.
+        masks: float32 `[N, m, m]`, the logits that `Backend.decode` gave for fewer of the same points.
     """
 
     points: Floats | None = None
@@ -69,14 +65,6 @@ class ArrayPrompts:
         if self.points is None or self.labels is None or not count:
             return replace(self, points=None, labels=None)
         return replace(self, points=self.points[:, :count], labels=self.labels[:, :count])
-
-    def rows(self, indices: NDArray[np.intp]) -> ArrayPrompts:
-        """Return some of the prompts."""
-        points, boxes, masks = (
-            None if part is None else part[indices] for part in (self.points, self.boxes, self.masks)
-        )
-        labels = None if self.labels is None else self.labels[indices]
-        return ArrayPrompts(points, labels, boxes, masks)
 
 
 class Backend(ABC):

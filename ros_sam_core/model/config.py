@@ -89,8 +89,6 @@ class ModelConfig:
         crop: The crop policy.
         tiny: Widths and depths, for `arch="tiny"` alone.
         name: The model's name, as provenance says it.
-        doubt: Between which IoU of a box and the bounds of the outline that is found without it the box is
-            taken for a rough one (`predict/belief.py`), the smaller first. Empty: boxes are believed.
     """
 
     arch: Arch
@@ -100,13 +98,8 @@ class ModelConfig:
     crop: CropPolicy = field(default_factory=CropPolicy)
     tiny: TinySize | None = None
     name: str = ""
-    doubt: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.doubt and not (len(self.doubt) == 2 and 0 <= self.doubt[0] <= self.doubt[1] <= 1):
-            raise ConfigInvalid(
-                f"doubt is {self.doubt}; give a lower and an upper IoU, 0 to 1, or nothing to believe boxes"
-            )
         if self.arch not in ("vit_b", "vit_l", "vit_h", "tiny"):
             raise ConfigInvalid(f"arch is {self.arch!r}; known: vit_b, vit_l, vit_h, tiny")
         if (self.tiny is not None) != (self.arch == "tiny"):
@@ -141,8 +134,7 @@ class ModelConfig:
             tiny = values.pop("tiny")
             if tiny is not None:
                 tiny = TinySize(**{**tiny, "widths": tuple(tiny["widths"]), "convs": tuple(tiny["convs"])})
-            doubt = tuple(values.pop("doubt", ()))
-            return cls(crop=CropPolicy(**crop), tiny=tiny, doubt=doubt, **values)
+            return cls(crop=CropPolicy(**crop), tiny=tiny, **values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ConfigInvalid):
                 raise
@@ -152,7 +144,7 @@ class ModelConfig:
 
 
 def tiny_config() -> ModelConfig:
-    """Return the configuration of the small model; `doubt` is left to weights that were trained for it."""
+    """Return the configuration of the bundled model."""
     return ModelConfig(
         arch="tiny",
         input_px=192,

@@ -96,9 +96,9 @@ def sha256_of(*paths: Path) -> str:
 
 
 def architecture(config: ModelConfig) -> dict[str, Any]:
-    """Return what of a configuration the graphs depend on: all but what is not computed in them."""
+    """Return what of a configuration the graphs depend on: all but its name, crops and choice of a head."""
     told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return {key: value for key, value in told.items() if key not in ("name", "crop", "head", "doubt")}
+    return {key: value for key, value in told.items() if key not in ("name", "crop", "head")}
 
 
 def manifest_of(config: ModelConfig, graphs: Mapping[str, Mapping[str, Sequence[int]]]) -> str:

@@ -72,23 +72,6 @@ def union_box(a: Box, b: Box) -> Box:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
-def box_iou(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the IoU of one box `[4]` with others `[N, 4]`."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    both = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
-    union = np.prod(box[2:] - box[:2]) + areas - both
-    return np.asarray(both / np.maximum(union, 1e-9), np.float64)
-
-
-def mask_bounds(mask: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Return the box [4] of a mask in its own pixels, None where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
-
-
 def crop_at(centre: tuple[float, float], side: int, snap: float) -> Crop:
     """Place a crop around a point.
 

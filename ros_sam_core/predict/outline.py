@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ros_sam_core.geo.grid import Grid
@@ -30,22 +30,13 @@ ENLARGED = 2.0
 ENLARGEMENTS = 3
 
 
-def outline(
-    predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt], *, drawn: bool = True
-) -> list[Look]:
+def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> list[Look]:
     """Return the mask of each prompt (frame pixels).
 
     Under a scaled crop policy a click has no size yet: a first look at the policy's click crops gives it
     one. Where the object fills about the share of that crop that the policy gives it, this look is the
-    answer; else its box gives the crop of a second look. A box that was drawn may be a rough one
-    (`predict.belief`); one that the first look found is not doubted. Whenever a mask reaches the edge of its
-    crop, it is looked at again in a larger one.
-
-    Args:
-        predictor: The model.
-        frame: The image.
-        prompts: What is asked.
-        drawn: Whether boxes are those of a user, and not found by the model itself.
+    answer; else its box gives the crop of a second look. Whenever a mask reaches the edge of its crop, it is
+    looked at again in a larger one.
     """
     policy = predictor.model.config.crop
     done = _first_looks(predictor, frame, prompts) if policy.kind == "scaled" else {}
@@ -56,29 +47,22 @@ def outline(
             sized[index] = replace(prompts[index], box=look.box)
     left = [index for index in range(len(prompts)) if index not in done]
     requests = [(_crop_for(sized[i], policy, frame.grid), sized[i]) for i in left]
-    doubt = {place for place, i in enumerate(left) if drawn and prompts[i].box is not None}
-    looks = predictor.look(frame, requests, doubt=doubt)
-    looks = _uncut(predictor, frame, [sized[i] for i in left], looks, doubt)
+    looks = _uncut(predictor, frame, [sized[i] for i in left], predictor.look(frame, requests))
     done.update(zip(left, looks, strict=True))
     return [done[index] for index in range(len(prompts))]
 
 
 def _uncut(
-    predictor: Predictor,
-    frame: Frame,
-    prompts: Sequence[PixelPrompt],
-    looks: Sequence[Look],
-    doubt: Container[int] = (),
+    predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt], looks: Sequence[Look]
 ) -> list[Look]:
-    """Look again in larger crops while masks reach the edges of theirs; the boxes in `doubt` may be rough."""
+    """Look again in larger crops while masks reach the edges of theirs."""
     policy, whole = predictor.model.config.crop, list(looks)
     for _ in range(ENLARGEMENTS):
         cut = [i for i, look in enumerate(whole) if look.is_cut(frame.grid.width, frame.grid.height)]
         if not cut:
             break
         larger = [(_enlarge(whole[i].crop, policy), prompts[i]) for i in cut]
-        rough = {place for place, i in enumerate(cut) if i in doubt}
-        for i, look in zip(cut, predictor.look(frame, larger, doubt=rough), strict=True):
+        for i, look in zip(cut, predictor.look(frame, larger), strict=True):
             whole[i] = look
     return whole
 

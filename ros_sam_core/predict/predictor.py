@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -13,9 +13,8 @@ from skimage.measure import label
 from ros_sam_core.geo.prompts import Box, PixelPrompt
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.model.backend import ArrayEmbedding, ArrayPrompts, Backend
-from ros_sam_core.predict.belief import Answer, reconsider
 from ros_sam_core.predict.cache import EmbeddingCache, embedding_key
-from ros_sam_core.predict.crop import Crop, mask_bounds, read_crop
+from ros_sam_core.predict.crop import Crop, read_crop
 from ros_sam_core.predict.resample import enlarge
 
 ENCODE_BATCH = 8
@@ -42,10 +41,12 @@ class Look:
     @property
     def box(self) -> Box | None:
         """Bounds of the mask in frame pixels, None where it is empty."""
-        bounds = mask_bounds(self.logits > 0)
-        if bounds is None:
+        mask = self.logits > 0
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
             return None
-        (x0, y0), (x1, y1) = self.crop.to_frame(bounds.reshape(2, 2), len(self.logits)).tolist()
+        corners = [(columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)]
+        (x0, y0), (x1, y1) = self.crop.to_frame(corners, len(mask)).tolist()
         return x0, y0, x1, y1
 
     def is_cut(self, width: int, height: int) -> bool:
@@ -143,37 +144,22 @@ class Predictor:
         places = self._places.items()
         return [crop for key, (of, crop) in places if of == frame.fingerprint and key in self.cache]
 
-    def look(
-        self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]], *, doubt: Container[int] = ()
-    ) -> list[Look]:
-        """Return what the model sees of each prompt (frame pixels) in its crop, in the same order.
-
-        Args:
-            frame: The image.
-            requests: Crops, and what is asked of them.
-            doubt: Which of them have a box that may be a rough one, see `predict.belief`.
-        """
+    def look(self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]]) -> list[Look]:
+        """Return what the model sees of each prompt (frame pixels) in its crop, in the same order."""
         embeddings = self.embed(frame, [crop for crop, _ in requests])
         looks: list[Look | None] = [None] * len(requests)
 
-        def kind(index: int) -> tuple[int, bool, int, bool]:
+        def kind(index: int) -> tuple[int, bool, int]:
             prompt = requests[index][1]
-            return len(prompt.points), prompt.box is not None, first_points(prompt), index in doubt
+            return len(prompt.points), prompt.box is not None, first_points(prompt)
 
-        for (_, _, first, doubted), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
+        for (_, _, first), group in groupby(sorted(range(len(requests)), key=kind), key=kind):
             indices = list(group)
             for start in range(0, len(indices), ENCODE_BATCH):
                 some = indices[start : start + ENCODE_BATCH]
-                asked = [requests[i] for i in some]
-                prompts = self._arrays(asked)
-                stacked = ArrayEmbedding.stack([embeddings[crop] for crop, _ in asked])
-                if doubted and self.model.config.doubt:
-                    read = self._reconsider(frame, asked, stacked, prompts)
-                else:
-                    answer = self._decode(stacked, prompts, first)
-                    read = [(prompt, *one) for (_, prompt), *one in zip(asked, *answer, strict=True)]
-                for i, (prompt, mask, score) in zip(some, read, strict=True):
-                    looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), prompt)
+                logits, iou = self._decode([requests[i] for i in some], embeddings, first)
+                for i, mask, score in zip(some, logits, iou, strict=True):
+                    looks[i] = keep_prompted(Look(requests[i][0], mask, float(score)), requests[i][1])
         return [look for look in looks if look is not None]
 
     def sketch(
@@ -199,77 +185,42 @@ class Predictor:
             parts.append(self.model.sketch(embedding, ArrayPrompts(points[some], labels[some])))
         return np.concatenate([logits for logits, _ in parts]), np.concatenate([iou for _, iou in parts])
 
-    def _arrays(self, requests: Sequence[tuple[Crop, PixelPrompt]]) -> ArrayPrompts:
-        """Return prompts of one kind, all with equally many points and with a box or without, as arrays."""
-
-        def moved(values: list[tuple[Crop, Sequence[float]]]) -> NDArray[np.float32]:
-            array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
-            return array.astype(np.float32)
-
-        prompts = ArrayPrompts()
-        if requests[0][1].box is not None:
-            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box])
-            prompts = replace(prompts, boxes=boxes.reshape(-1, 4))
-        if requests[0][1].points:
-            points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
-            labels = np.array([prompt.labels for _, prompt in requests], np.int64)
-            prompts = replace(prompts, points=points, labels=labels)
-        return prompts
-
-    def _decode(self, embedding: ArrayEmbedding, prompts: ArrayPrompts, first: int) -> Answer:
+    def _decode(
+        self, requests: Sequence[tuple[Crop, PixelPrompt]], embeddings: dict[Crop, ArrayEmbedding], first: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Decode prompts of one kind: the first points, then each further one with the mask before it.
 
         That is how the model was trained (as SAM was): a further click corrects the mask that the ones before
         it gave. The answer depends on the prompt alone, its points in their order.
 
         Args:
-            embedding: Of N crops.
-            prompts: N of them.
+            requests: Prompts with equally many points, all with a box or all without.
+            embeddings: Of their crops.
             first: Points to begin with.
-        """
-        # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
-        ambiguous = self.model.config.head != "hq" and prompts.boxes is None and first == 1
-        answer = self.model.decode(embedding, prompts.begin(first), multimask=ambiguous)
-        return self._correct(embedding, prompts, first, answer)
-
-    def _reconsider(
-        self,
-        frame: Frame,
-        requests: Sequence[tuple[Crop, PixelPrompt]],
-        embedding: ArrayEmbedding,
-        prompts: ArrayPrompts,
-    ) -> list[tuple[PixelPrompt, NDArray[np.float32], np.float32]]:
-        """Decode boxes that may be rough, see `predict.belief`, and the points beside them.
 
         Returns:
-            Of each request the prompt that it was read as, the logits `[m, m]` and the predicted IoU. A box
-            that was found to be rough is none any more: the middle of its answer is a click in its place.
+            Logits `[N, m, m]` and predicted IoU `[N]`.
         """
-        ends = (0, 0), frame.grid.size
-        visible = np.stack([crop.to_model(ends, self.input_px).ravel() for crop, _ in requests])
-        answer = self.model.decode(embedding, prompts.begin(0))
-        found = {}
-        for belief in reconsider(self.model, embedding, prompts, answer, visible.clip(0, self.input_px)):
-            logits, iou = self._correct(
-                embedding.rows(belief.rows), belief.prompts, belief.own, belief.answer
-            )
-            for place, row in enumerate(belief.rows.tolist()):
-                crop, prompt = requests[row]
-                if belief.prompts.boxes is None and belief.prompts.points is not None:
-                    x, y = crop.to_frame(belief.prompts.points[place, :1], self.input_px)[0].tolist()
-                    prompt = replace(
-                        prompt, box=None, points=((x, y), *prompt.points), labels=(1, *prompt.labels)
-                    )
-                found[row] = prompt, logits[place], iou[place]
-        return [found[row] for row in range(len(requests))]
 
-    def _correct(
-        self, embedding: ArrayEmbedding, prompts: ArrayPrompts, given: int, answer: Answer
-    ) -> Answer:
-        """Decode the points that are left, each with the mask before it."""
-        count = 0 if prompts.points is None else prompts.points.shape[1]
-        for number in range(given + 1, count + 1):
-            answer = self.model.decode(embedding, replace(prompts.begin(number), masks=answer[0]))
+        def moved(values: list[tuple[Crop, Sequence[float]]]) -> NDArray[np.float32]:
+            array = np.stack([crop.to_model(v, self.input_px) for crop, v in values])
+            return array.astype(np.float32)
+
+        count, boxed = len(requests[0][1].points), requests[0][1].box is not None
+        prompts = ArrayPrompts()
+        if boxed:
+            boxes = moved([(crop, prompt.box) for crop, prompt in requests if prompt.box])
+            prompts = replace(prompts, boxes=boxes.reshape(-1, 4))
+        if count:
+            points = moved([(crop, prompt.points) for crop, prompt in requests])  # type: ignore[misc]
+            labels = np.array([prompt.labels for _, prompt in requests], np.int64)
+            prompts = replace(prompts, points=points, labels=labels)
+        embedding = ArrayEmbedding.stack([embeddings[crop] for crop, _ in requests])
+        # SAM's own masks for one click are ambiguous: it answers with three, and the best one counts.
+        ambiguous = self.model.config.head != "hq" and not boxed and first == 1
+        answer = self.model.decode(embedding, prompts.begin(first), multimask=ambiguous)
+        for given in range(first + 1, count + 1):
+            answer = self.model.decode(embedding, replace(prompts.begin(given), masks=answer[0]))
         return answer
 
     def image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:

@@ -8,12 +8,11 @@ import torch
 from training_runs import write_config
 
 from ros_sam_core.errors import ConfigInvalid
-from ros_sam_core.predict.belief import deepest_pixel
 from training.configfile import load_config
 from training.datasets import collate
 from training.decoding import decode_counted
 from training.objective import Objective
-from training.prompts import mask_box
+from training.prompts import deepest_pixel, mask_box
 from training.run import Run
 from training.sources import open_data
 
@@ -90,7 +89,7 @@ def test_boxes_are_looked_at_again_with_a_click_in_the_middle_of_the_answer(run,
     scale = batch.targets.shape[-1] / answer.shape[-1]
     moved = 0
     for i in torch.nonzero(boxed)[:, 0]:
-        middle = deepest_pixel((answer[i, 0] > 0).numpy())[0] * scale
+        middle = deepest_pixel((answer[i, 0] > 0).numpy()) * scale
         x, y = middle.astype(int)
         if batch.targets[i, y, x] > 127:
             np.testing.assert_allclose(second.points[i, -1], middle)

@@ -66,7 +66,7 @@ class PipelineMethod:
 def whole_frames(segmenter: Segmenter) -> PipelineMethod:
     """Return the same weights without crops: the frame is resized whole to the input, as SAM does."""
     model = copy.copy(segmenter.predictor.model)
-    model.config = replace(model.config, crop=CropPolicy("fixed", crop_px=0), doubt=())
+    model.config = replace(model.config, crop=CropPolicy("fixed", crop_px=0))
     whole = Segmenter(model, segmenter.name, segmenter.weights, CacheOptions(disk_mb=0))
     return PipelineMethod(whole, "whole frame")
 

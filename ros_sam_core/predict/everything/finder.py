@@ -15,11 +15,12 @@ from ros_sam_core.geo.length import length_of
 from ros_sam_core.geo.prompts import PixelPrompt, Point
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.geo.vectorize import PolygonOptions
-from ros_sam_core.predict.crop import Crop, box_iou, box_of, longer_side
+from ros_sam_core.predict.crop import Crop, box_of, longer_side
 from ros_sam_core.predict.everything.layout import LOOSE, Layout, Level
 from ros_sam_core.predict.everything.merging import Found
 from ros_sam_core.predict.everything.proposals import (
     Proposal,
+    box_iou,
     merge,
     propose,
     stability_of,
@@ -88,7 +89,7 @@ class Finder:
         """Look at proposals again, at their own scale, and return the outlines that are good enough."""
         prompts = [PixelPrompt(str(i), box=one.box) for i, one in enumerate(proposals)]
         if self.looks_again:
-            looks = outline(self.predictor, self.frame, prompts, drawn=False)
+            looks = outline(self.predictor, self.frame, prompts)
         else:
             requests = [(one.crop, prompt) for one, prompt in zip(proposals, prompts, strict=True)]
             looks = self.predictor.look(self.frame, requests)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros_sam_core.geo.prompts import Box, Point
-from ros_sam_core.predict.crop import Crop, box_iou
+from ros_sam_core.predict.crop import Crop
 
 LARGEST_SHARE = 0.75
 """A mask longer than this share of its crop is background, or for a larger crop to find."""
@@ -100,3 +100,12 @@ def merge(proposals: list[Proposal]) -> list[Proposal]:
             free &= box_iou(boxes[place], boxes) < SAME
             kept.append(proposals[index])
     return kept
+
+
+def box_iou(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the IoU of one box `[4]` with others `[N, 4]`."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    both = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
+    union = np.prod(box[2:] - box[:2]) + areas - both
+    return np.asarray(both / np.maximum(union, 1e-9), np.float64)
