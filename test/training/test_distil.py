@@ -78,6 +78,13 @@ def test_a_teacher_with_sam_s_head_answers_a_single_click_with_the_best_of_its_t
         mask = 0 if boxed else 1 + int(output.iou[i, 1:].argmax())
         torch.testing.assert_close(told[i, 0], output.sam[i, mask].sigmoid())
     assert len(set(batch.boxes.isnan().any(1).tolist())) == 2
+    # With a mask before it, a click is not ambiguous any more.
+    low = torch.randn(len(told), 1, *output.sam.shape[-2:], generator=torch.Generator().manual_seed(1))
+    again = replace(prompts_of(batch), masks=low)
+    with torch.no_grad():
+        output = decode_counted(model, model.encode(images), again, batch.counts)
+    told = asked.answer(asked.encode(images), again, batch.counts, output.sam.shape[-2:])
+    torch.testing.assert_close(told, output.sam[:, :1].sigmoid())
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
