@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -27,8 +28,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_ready, self._end = on_ready, end
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._end(f"signal {sig}")
+        # A signal comes in the middle of anything, of a line being logged too, and within a write Python
+        # refuses another one.
+        self._loop.call_soon_threadsafe(self._end, f"signal {sig}")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

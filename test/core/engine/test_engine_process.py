@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -146,6 +147,29 @@ def test_it_ends_on_a_signal(quick_model: Path, number: signal.Signals, tmp_path
         engine.process.send_signal(number)
         assert engine.process.wait(15) == 0
         assert f"ending: signal {int(number)}" in log.read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the log of this test is a named pipe")
+def test_a_signal_in_the_middle_of_a_log_line_is_logged_after_it(quick_model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    os.mkfifo(log)
+    pipe = os.open(log, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with suppress(BlockingIOError):
+            while os.write(pipe, b"-" * 512):  # full: the engine's first line waits until somebody reads
+                pass
+        with RunningEngine(["--model", quick_model], log=log) as engine:
+            time.sleep(0.3)
+            engine.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            os.set_blocking(pipe, True)
+            text = ""
+            while not text.endswith(": ended\n"):
+                text += os.read(pipe, 4096).decode()
+            assert engine.process.wait(15) == 0
+    finally:
+        os.close(pipe)
+    assert text.index("ready on") < text.index("ending: signal 15")
 
 
 def test_it_ends_in_the_middle_of_a_batch(quick_model: Path, raster: Path) -> None:
