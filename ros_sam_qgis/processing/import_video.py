@@ -29,7 +29,7 @@ from ..i18n import tr
 from ..icons import icon
 from ..sources.source import SourceError
 from ..video.decode import TIFF_OPTIONS, Reference, decode, read_reference
-from ..video.layers import add_video, common_stretch
+from ..video.layers import VideoLayers, add_video, common_stretch, make_layers
 from ..video.scan import VIDEO_SUFFIXES, Cancelled, FrameFile, VideoError, find_frames
 
 
@@ -123,8 +123,7 @@ class ImportVideo(QgsProcessingAlgorithm):
         layer = self.parameterAsRasterLayer(parameters, self.REFERENCE, context)
         source = "" if layer is None else str(read_where_it_lives(layer, layer.source))
         self._reference = source.split("|", 1)[0] or None
-        self._frames: list[FrameFile] = []
-        self._stretch = "none"
+        self._video: VideoLayers | None = None
         return True
 
     def processAlgorithm(
@@ -138,7 +137,7 @@ class ImportVideo(QgsProcessingAlgorithm):
         start = _utc(self.parameterAsDateTime(parameters, self.START, context))
         step = self.parameterAsDouble(parameters, self.STEP, context) or None
         self._title = os.path.splitext(os.path.basename(source.rstrip("/\\")))[0]
-        self._load = self.parameterAsBool(parameters, self.LOAD, context)
+        frames: list[FrameFile] = []
         try:
             reference = read_reference(self._reference) if self._reference else None
             os.makedirs(target, exist_ok=True)
@@ -150,15 +149,16 @@ class ImportVideo(QgsProcessingAlgorithm):
             else:
                 frames = find_frames(source, start, step or 1.0)
                 frames = self._copy(frames, target, reference, feedback)
-            if self._load:
+            if self.parameterAsBool(parameters, self.LOAD, context):
                 paths = [frame.path for frame in frames]
-                self._stretch = common_stretch(paths, cancelled=feedback.isCanceled)
-            self._frames = frames
+                stretch = common_stretch(paths, cancelled=feedback.isCanceled)
+                self._video = make_layers(frames, stretch, cancelled=feedback.isCanceled)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
+            frames = []
         except (VideoError, SourceError, OSError) as error:
             raise QgsProcessingException(str(error)) from error
-        return {self.OUTPUT: target, self.COUNT: len(self._frames)}
+        return {self.OUTPUT: target, self.COUNT: len(frames)}
 
     def postProcessAlgorithm(
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -169,18 +169,19 @@ class ImportVideo(QgsProcessingAlgorithm):
         not touch the project: the frames are loaded soon after, into the project that is open in QGIS alone.
         Of frames for another project the feedback tells where they are.
         """
-        if self._load and self._frames and context.project() is not None:
-            if on_main_thread():
-                add_video(self._frames, self._title, self._stretch, context.project())
-            elif context.project() == QgsProject.instance():
-                frames, title, stretch = self._frames, self._title, self._stretch
-                call_on_main_thread(lambda: add_video(frames, title, stretch, QgsProject.instance()))
-            else:
-                feedback.pushWarning(
-                    tr("The frames are in {folder}. A model in the background cannot load them here.").format(
-                        folder=os.path.dirname(self._frames[0].path)
-                    )
-                )
+        video, title, project = self._video, self._title, context.project()
+        if video is None or not video.layers:
+            return {}
+        if project is not None and on_main_thread():
+            add_video(video, title, project)
+        elif project is not None and project == QgsProject.instance():
+            call_on_main_thread(lambda: add_video(video, title, QgsProject.instance()))
+        else:
+            if project is not None:
+                folder = os.path.dirname(video.layers[0].source())
+                text = tr("The frames are in {folder}. A model in the background cannot load them here.")
+                feedback.pushWarning(text.format(folder=folder))
+            call_on_main_thread(video.layers.clear)  # they live on that thread, and must end there
         return {}
 
     def _copy(

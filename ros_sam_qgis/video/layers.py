@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from qgis.core import (
+    QgsApplication,
     QgsContrastEnhancement,
     QgsCoordinateReferenceSystem,
     QgsDateTimeRange,
@@ -34,6 +36,19 @@ VIDEO = "ros_sam/video"
 """Custom property of every frame: the id of its video; in projects of before, its name."""
 SAMPLED = 5
 """Frames on which the contrast of a whole video is measured."""
+
+
+@dataclass(frozen=True)
+class VideoLayers:
+    """The frames of a video as layers that are in no project yet.
+
+    Attributes:
+        layers: in their order; none if no frame can be read.
+        step_s: seconds from frame to frame.
+    """
+
+    layers: list[QgsRasterLayer]
+    step_s: float
 
 
 def new_id() -> str:
@@ -153,35 +168,56 @@ def widest(stretches: Sequence[str]) -> str:
     return ",".join(repr(min(one) if i % 2 == 0 else max(one)) for i, one in enumerate(columns))
 
 
-def add_video(
-    frames: Sequence[FrameFile], title: str, stretch: str, project: QgsProject, step_s: float = 1.0
-) -> list[QgsRasterLayer]:
-    """Add frames to a project as a group of temporal layers with the same colours, and return them.
+def make_layers(
+    frames: Sequence[FrameFile],
+    stretch: str,
+    step_s: float = 1.0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> VideoLayers:
+    """Open frames as temporal layers with the same colours, which live on the main thread from then on.
 
-    Frames that cannot be read are left out.
+    Opening takes milliseconds a frame: call it in another thread. Frames that cannot be read are left out.
 
     Args:
         frames: in their order.
-        title: of the group.
         stretch: `common_stretch` of the frames.
-        project: takes them.
         step_s: seconds that a single frame stays.
+        cancelled: asked from frame to frame.
+
+    Raises:
+        Cancelled: as asked.
     """
-    video = new_id()
-    layers = [frame_layer(frame, video, seconds) for frame, seconds in zip(frames, durations(frames, step_s))]
-    layers = [layer for layer in layers if layer.isValid()]
-    if not layers:
-        return []
-    renderer = renderer_with(layers[0], stretch)
+    video, stays, layers = new_id(), durations(frames, step_s), []
+    for frame, seconds in zip(frames, stays):
+        if cancelled():
+            raise Cancelled(tr("Cancelled."))
+        layer = frame_layer(frame, video, seconds)
+        if layer.isValid():
+            layers.append(layer)
+    if layers:
+        renderer = renderer_with(layers[0], stretch)
+        for layer in layers:
+            layer.setRenderer(renderer.clone())
+            layer.moveToThread(QgsApplication.instance().thread())
+    return VideoLayers(layers, step_s if len(layers) < 2 else stays[0])
+
+
+def add_video(video: VideoLayers, title: str, project: QgsProject) -> None:
+    """Add the frames of a video to a project, as a group.
+
+    Args:
+        video: at least one frame.
+        title: of the group.
+        project: takes the layers.
+    """
     root = project.layerTreeRoot()
-    group: QgsLayerTreeGroup = root.insertGroup(below_vectors(root), title)
-    project.addMapLayers(layers, False)
-    for layer in layers:
-        layer.setRenderer(renderer.clone())
+    project.addMapLayers(video.layers, False)
+    group = QgsLayerTreeGroup(title)
+    for layer in video.layers:
         group.addLayer(layer).setExpanded(False)
     group.setExpanded(False)
-    set_project_time(project, step_s if len(layers) == 1 else durations(frames, step_s)[0])
-    return layers
+    root.insertChildNode(below_vectors(root), group)  # filled before, so that the panel takes it in once
+    set_project_time(project, video.step_s)
 
 
 def set_project_time(project: QgsProject, seconds: float) -> None:

@@ -18,9 +18,11 @@ from ..sources.source import SourceError
 from .decode import decode, read_reference
 from .layers import (
     VIDEO,
+    VideoLayers,
     add_video,
     common_stretch,
     durations,
+    make_layers,
     make_temporal,
     new_id,
     renderer_with,
@@ -49,16 +51,16 @@ def open_video(wish: VideoWish, done: Done, failed: Failed, owner: QObject | Non
         return
     step = wish.step_s or 1.0
 
-    def work(progress: Callable[[float], None], cancelled: Callable[[], bool]) -> tuple[list[FrameFile], str]:
+    def work(progress: Callable[[float], None], cancelled: Callable[[], bool]) -> VideoLayers:
         frames = _find(wish, step, progress, cancelled)
-        return frames, common_stretch([frame.path for frame in frames], cancelled=cancelled)
+        stretch = common_stretch([frame.path for frame in frames], cancelled=cancelled)
+        return make_layers(frames, stretch, step, cancelled)
 
-    def add(found: tuple[list[FrameFile], str]) -> None:
-        frames, stretch = found
-        title = os.path.splitext(os.path.basename(wish.path.rstrip("/\\")))[0]
-        layers = add_video(frames, title, stretch, QgsProject.instance(), step)
-        if layers:
-            done(layers)
+    def add(video: VideoLayers) -> None:
+        if video.layers:
+            title = os.path.splitext(os.path.basename(wish.path.rstrip("/\\")))[0]
+            add_video(video, title, QgsProject.instance())
+            done(video.layers)
         else:
             failed(tr("{path} holds no frame that QGIS can read.").format(path=wish.path))
 

@@ -40,7 +40,7 @@ from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.sources.native import percentiles
 from ros_sam_qgis.sources.style import Look, look_of, styled_look
 from ros_sam_qgis.video.decode import FfmpegMissing, ReferenceUnfit, decode, find_ffmpeg, read_reference
-from ros_sam_qgis.video.layers import VIDEO, to_qt, widest
+from ros_sam_qgis.video.layers import VIDEO, frame_layer, to_qt, widest
 from ros_sam_qgis.video.stepping import frame_at, frames_of, range_of
 
 PLANE = 0
@@ -292,6 +292,44 @@ def test_opening_is_cancelled_from_the_list_of_tasks(
     held.go.set()
     let_run(0.5)
     assert len(held.asked) == 1 and QgsProject.instance().mapLayers() == {}
+
+
+class Slow:
+    """Opens frames as layers, and remembers on which thread; from the second on as soon as it may."""
+
+    def __init__(self) -> None:
+        self.go = Event()
+        self.on_main: list[bool] = []
+
+    def __call__(self, *arguments: object) -> QgsRasterLayer:
+        self.on_main.append(on_main_thread())
+        assert len(self.on_main) < 2 or self.go.wait(30)
+        return frame_layer(*arguments)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    one = Slow()
+    monkeypatch.setattr("ros_sam_qgis.video.layers.frame_layer", one)
+    yield one
+    one.go.set()
+
+
+def test_frames_are_opened_off_the_main_thread_and_live_on_it(desk: Desk, scenes: Path, slow: Slow) -> None:
+    slow.go.set()
+    frames = opened(desk, wish(scenes / "video"))
+    assert slow.on_main == [False] * 3
+    parts = [(frame, frame.dataProvider(), frame.temporalProperties()) for frame in frames]
+    assert {part.thread() for three in parts for part in three} == {QgsApplication.instance().thread()}
+
+
+def test_opening_is_cancelled_between_two_frames(desk: Desk, scenes: Path, slow: Slow) -> None:
+    desk.at.files.open_video(wish(scenes / "video"))
+    wait_until(lambda: len(slow.on_main) == 2, 30)
+    task_of("open video").cancel()
+    slow.go.set()
+    let_run(0.5)
+    assert len(slow.on_main) == 2 and QgsProject.instance().mapLayers() == {}
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
