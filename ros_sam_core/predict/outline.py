@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ros_sam_core.geo.grid import Grid
@@ -25,6 +25,12 @@ SHARE = (0.2, 0.7)
 """An object's longer side over its crop's, between which a first look can be trusted."""
 FITS = (0.4, 0.7)
 """The same share of a first look that needs no second one: that one's crop would be much the same."""
+SURE = 0.75
+"""Predicted IoU of a first look from which it is believed; below, the click is looked at in more crops."""
+BEYOND = 2.0
+"""How many times closer, and from how many times as far away, a click is then looked at."""
+FAR = 0.1
+"""How much surer a look from further away must be: it sees wholes, of which the object may be a part."""
 ENLARGED = 2.0
 """Factor by which a crop grows when the object turns out to reach its edge."""
 ENLARGEMENTS = 3
@@ -34,7 +40,8 @@ def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) 
     """Return the mask of each prompt (frame pixels).
 
     Under a scaled crop policy a click has no size yet: a first look at the policy's click crops gives it
-    one. Where the object fills about the share of that crop that the policy gives it, this look is the
+    one; where the model is sure of none of them, the click is looked at from closer and from further away
+    too. Where the object fills about the share of that crop that the policy gives it, this look is the
     answer; else its box gives the crop of a second look. Whenever a mask reaches the edge of its crop, it is
     looked at again in a larger one.
     """
@@ -70,19 +77,32 @@ def _uncut(
 def _first_looks(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) -> dict[int, Look]:
     """Return the best first look, by number, of each prompt without a box."""
     policy = predictor.model.config.crop
-    requests = []
-    owners = []
-    for index, prompt in enumerate(prompts):
-        if prompt.box is None:
-            crops = _first_crops(prompt, policy, frame.grid)
-            requests += [(crop, _within(prompt, crop)) for crop in crops]
-            owners += [index] * len(crops)
+    clicks = [index for index, prompt in enumerate(prompts) if prompt.box is None]
+    first = [(i, crop) for i in clicks for crop in _first_crops(prompts[i], policy, frame.grid)]
     best: dict[int, Look] = {}
-    for index, look in zip(owners, predictor.look(frame, requests), strict=True):
+    for index, look in _looks(predictor, frame, prompts, first):
         if index not in best or worth(look, frame.grid) > worth(best[index], frame.grid):
+            best[index] = look
+    unsure = [i for i in clicks if best[i].iou < SURE or best[i].box is None]
+    further = [(i, crop) for i in unsure for crop in _further_crops(prompts[i], policy)]
+    for index, look in _looks(predictor, frame, prompts, further):
+        more = FAR if look.crop.side > max(policy.click_px) else 0.0
+        if worth(look, frame.grid) > worth(best[index], frame.grid) + more:
             best[index] = look
     looks = _uncut(predictor, frame, [prompts[index] for index in best], list(best.values()))
     return dict(zip(best, looks, strict=True))
+
+
+def _looks(
+    predictor: Predictor,
+    frame: Frame,
+    prompts: Sequence[PixelPrompt],
+    crops: Sequence[tuple[int, Crop]],
+) -> Iterator[tuple[int, Look]]:
+    """Look at prompts, each by its number in a crop, all at once."""
+    looks = predictor.look(frame, [(crop, _within(prompts[index], crop)) for index, crop in crops])
+    for (index, _), look in zip(crops, looks, strict=True):
+        yield index, look
 
 
 def _fits(look: Look) -> bool:
@@ -95,9 +115,23 @@ def _first_crops(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> list[C
     """Return the crops of the first look, around the first positive click: those that show all of them."""
     positive = _positive(prompt)
     crops = crops_for_click(positive[0], policy, frame)
-    x0, y0, x1, y1 = box_of(positive)
-    whole = [c for c in crops if c.x0 < x0 and c.y0 < y0 and c.x0 + c.side > x1 and c.y0 + c.side > y1]
-    return whole or [crop_around((x0, y0, x1, y1), policy, frame)]
+    return [crop for crop in crops if _shows(crop, positive)] or [
+        crop_around(box_of(positive), policy, frame)
+    ]
+
+
+def _further_crops(prompt: PixelPrompt, policy: CropPolicy) -> list[Crop]:
+    """Return the crops of a click that none of the first ones shows well: a smaller and a larger one."""
+    positive = _positive(prompt)
+    sides = [round(min(policy.click_px) / BEYOND), round(max(policy.click_px) * BEYOND)]
+    crops = [crop_at(positive[0], side, policy.snap) for side in sides if side >= policy.min_px]
+    return [crop for crop in crops if _shows(crop, positive)]
+
+
+def _shows(crop: Crop, points: Sequence[tuple[float, float]]) -> bool:
+    """Say whether a crop shows all points, frame pixels."""
+    x0, y0, x1, y1 = box_of(points)
+    return crop.x0 < x0 and crop.y0 < y0 and crop.x0 + crop.side > x1 and crop.y0 + crop.side > y1
 
 
 def worth(look: Look, frame: Grid) -> float:

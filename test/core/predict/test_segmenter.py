@@ -5,6 +5,8 @@ import pytest
 import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
+from scipy.ndimage import gaussian_filter
+from shapely import affinity
 
 from ros_sam_core.errors import Cancelled, CrsTransformFailed, PromptOnNodata, PromptOutsideRaster
 from ros_sam_core.geo.array_frame import ArrayFrame
@@ -197,17 +199,63 @@ def test_the_second_click_on_the_same_spot_encodes_nothing(scene):
     assert iou(first.geometry[0], again.geometry[0]) > 1 - 1e-4
 
 
-@pytest.mark.parametrize(("zoom", "encodes"), [(1, 2), (6, 3)])
-def test_a_click_is_looked_at_again_only_where_the_object_fills_too_little(scene, zoom, encodes):
+def reduced(scene, factor):
+    """A scene's pixels, averaged over squares of so many."""
+    height, width = (side // factor for side in scene.rgb.shape[:2])
+    squares = scene.rgb[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
+    return squares.mean((1, 3)).astype(np.uint8)
+
+
+def click_on(segmenter, pixels, outline):
+    """Click in the middle of an outline, in pixels; returns the IoU with it, 0 where nothing is found."""
+    ((x, y),) = outline.representative_point().coords
+    frame = ArrayFrame(pixels, Grid(pixels.shape[:2]))
+    found = segmenter.segment(frame, [Prompt("a", points=((x, y),))])
+    return iou(found.geometry[0], outline) if len(found) else 0.0
+
+
+@pytest.mark.parametrize("zoom", [1, 6])
+def test_a_click_is_looked_at_again_only_where_the_object_fills_too_little(scene, zoom):
     """An airplane of 38 px fills a fair share of a crop of 64 px; one of 6 px does not."""
     segmenter = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0))
     smallest = min(whole(scene), key=lambda instance: instance.polygon.area)
-    ((x, y),) = smallest.polygon.representative_point().coords
-    small = scene.rgb[: 384 // zoom * zoom, : 512 // zoom * zoom].reshape(384 // zoom, zoom, -1, zoom, 3)
-    frame = ArrayFrame(small.mean((1, 3)).astype(np.uint8), Grid((384 // zoom, 512 // zoom)))
-    found = segmenter.segment(frame, [Prompt("a", points=((x / zoom, y / zoom),))])
-    assert len(found) == 1
-    assert segmenter.predictor.encoded == encodes
+    outline = shapely.transform(smallest.polygon, lambda xy: xy / zoom)
+    assert click_on(segmenter, reduced(scene, zoom), outline) > 0
+    assert (segmenter.predictor.encoded == 2) == (zoom == 1)
+
+
+def test_clicks_on_large_objects_are_looked_at_from_further_away(monkeypatch):
+    """Round fields of 150 to 320 px: the crops of the first look, 64 and 144 px wide, lie within them."""
+    segmenter, ious = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0)), []
+    y, x = np.mgrid[:512, :512] - 255.5
+    for further in (True, False):
+        if not further:
+            monkeypatch.setattr("ros_sam_core.predict.outline._further_crops", lambda *_: [])
+        rng = np.random.default_rng(5)
+        for _ in range(8):
+            width, height = rng.integers(150, 320, 2)
+            ground = np.full((512, 512, 3), 90.0)
+            ground[(2 * x / width) ** 2 + (2 * y / height) ** 2 < 1] = rng.uniform(110, 220, 3)
+            seen = gaussian_filter(ground, (0.6, 0.6, 0)) + rng.normal(0, 3, ground.shape)
+            field = affinity.scale(shapely.Point(256, 256).buffer(0.5, 64), width, height)
+            ious.append(click_on(segmenter, seen.clip(0, 255).astype(np.uint8), field))
+    with_it, without = np.reshape(ious, (2, -1)).mean(1)
+    assert with_it > 0.9
+    assert with_it > without + 0.05
+
+
+def test_clicks_on_small_objects_are_looked_at_closer(monkeypatch):
+    """Ships and cars of 8 to 20 px, whose neighbours lie in the same crop of 64 px."""
+    segmenter, ious = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0)), []
+    for further in (True, False):
+        if not further:
+            monkeypatch.setattr("ros_sam_core.predict.outline._further_crops", lambda *_: [])
+        for kind in ("harbour", "road"):
+            scene = make_scene(2, shape=(384, 512), kind=kind, object_px=(24, 60), degrade=False)
+            outlines = [shapely.transform(o.polygon, lambda xy: xy / 3) for o in scene.instances]
+            ious += [click_on(segmenter, reduced(scene, 3), one) for one in outlines if one.length > 24]
+    with_it, without = np.reshape(ious, (2, -1)).mean(1)
+    assert with_it > without + 0.08
 
 
 def test_neighbours_on_one_crop_share_its_encode(scene):
