@@ -140,7 +140,8 @@ class Service:
             return False, None
         crops = crops_at_hand(segmenter.predictor.encoded_crops(frame), frame.grid, pixels.points[0])
         looks = segmenter.predictor.look(frame, [(crop, pixels) for crop in crops])
-        best = max(looks, key=lambda look: worth(look, frame.grid), default=None)
+        policy = segmenter.predictor.model.config.crop
+        best = max(looks, key=lambda look: worth(look, policy, frame.grid), default=None)
         if best is None or best.box is None:
             return best is not None, None
         origin = segmenter.origin(frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ros_sam_core.geo.grid import Grid
@@ -30,7 +30,7 @@ SURE = 0.75
 BEYOND = 2.0
 """How many times closer, and from how many times as far away, a click is then looked at."""
 FAR = 0.1
-"""How much surer a look from further away must be: it sees wholes, of which the object may be a part."""
+"""How much surer the model must be of a look from further away."""
 ENLARGED = 2.0
 """Factor by which a crop grows when the object turns out to reach its edge."""
 ENLARGEMENTS = 3
@@ -80,29 +80,28 @@ def _first_looks(predictor: Predictor, frame: Frame, prompts: Sequence[PixelProm
     clicks = [index for index, prompt in enumerate(prompts) if prompt.box is None]
     first = [(i, crop) for i in clicks for crop in _first_crops(prompts[i], policy, frame.grid)]
     best: dict[int, Look] = {}
-    for index, look in _looks(predictor, frame, prompts, first):
-        if index not in best or worth(look, frame.grid) > worth(best[index], frame.grid):
-            best[index] = look
+    _keep_best(best, predictor, frame, prompts, first)
     unsure = [i for i in clicks if best[i].iou < SURE or best[i].box is None]
     further = [(i, crop) for i in unsure for crop in _further_crops(prompts[i], policy)]
-    for index, look in _looks(predictor, frame, prompts, further):
-        more = FAR if look.crop.side > max(policy.click_px) else 0.0
-        if worth(look, frame.grid) > worth(best[index], frame.grid) + more:
-            best[index] = look
+    _keep_best(best, predictor, frame, prompts, further)
     looks = _uncut(predictor, frame, [prompts[index] for index in best], list(best.values()))
     return dict(zip(best, looks, strict=True))
 
 
-def _looks(
+def _keep_best(
+    best: dict[int, Look],
     predictor: Predictor,
     frame: Frame,
     prompts: Sequence[PixelPrompt],
     crops: Sequence[tuple[int, Crop]],
-) -> Iterator[tuple[int, Look]]:
-    """Look at prompts, each by its number in a crop, all at once."""
+) -> None:
+    """Look at prompts, by number, in crops, all at once; put what is better into `best`."""
+    policy = predictor.model.config.crop
     looks = predictor.look(frame, [(crop, _within(prompts[index], crop)) for index, crop in crops])
     for (index, _), look in zip(crops, looks, strict=True):
-        yield index, look
+        known = best.get(index)
+        if known is None or worth(look, policy, frame.grid) > worth(known, policy, frame.grid):
+            best[index] = look
 
 
 def _fits(look: Look) -> bool:
@@ -134,14 +133,19 @@ def _shows(crop: Crop, points: Sequence[tuple[float, float]]) -> bool:
     return crop.x0 < x0 and crop.y0 < y0 and crop.x0 + crop.side > x1 and crop.y0 + crop.side > y1
 
 
-def worth(look: Look, frame: Grid) -> float:
-    """Rank first looks: the predicted IoU, less where the object is cut, or too small or too large."""
+def worth(look: Look, policy: CropPolicy, frame: Grid) -> float:
+    """Rank first looks: the predicted IoU, less where the object is cut, or too small or too large.
+
+    A look from further away than the policy's is worth less too: it sees wholes of which the object may be
+    a part.
+    """
     box = look.box
     if box is None:
         return -math.inf
     share = longer_side(box) / look.crop.side
     octaves = max(0.0, math.log2(SHARE[0] / share), math.log2(share / SHARE[1]))
-    return look.iou - 0.2 * octaves - 0.2 * look.is_cut(frame.width, frame.height)
+    far = bool(policy.click_px) and look.crop.side > max(policy.click_px)
+    return look.iou - 0.2 * octaves - 0.2 * look.is_cut(frame.width, frame.height) - FAR * far
 
 
 def _within(prompt: PixelPrompt, crop: Crop) -> PixelPrompt:
