@@ -77,7 +77,8 @@ def run_in_background(
 
     Args:
         title: what QGIS's task list says.
-        work: must not touch widgets, layers or the project.
+        work: must not touch widgets, the project or layers, but for those that it makes and moves to the main
+            thread.
         done: takes what `work` returned.
         failed: takes the message of an expected exception.
         expected: exceptions that are part of life.

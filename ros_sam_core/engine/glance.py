@@ -8,11 +8,18 @@ from collections.abc import Sequence
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Box
 from ros_sam_core.model.config import CropPolicy
-from ros_sam_core.predict.crop import Crop, crop_around, crop_at, crops_for_click, whole_frame
+from ros_sam_core.predict.crop import (
+    Crop,
+    crop_around,
+    crop_at,
+    crops_beyond,
+    crops_for_click,
+    whole_frame,
+)
 
 CENTRAL = 0.3
 """A crop answers for a place no further from its centre than this share of its side."""
-GLANCES = 3
+GLANCES = 5
 """Crops of as many sizes are decoded for one preview."""
 
 
@@ -28,14 +35,15 @@ def crops_ahead(
     Args:
         policy: Of the model.
         frame: Of the image.
-        point: Where the cursor is, frame pixels: what a click there looks at first comes first.
+        point: Where the cursor is, frame pixels: what a click there looks at comes first.
         region: What is on screen, frame pixels: it is covered by crops of every size of a first look, half
             overlapping, so that each place is near the centre of one. Those near the point come first.
         most: Crops at most.
     """
     crops: dict[Crop, float] = {}
     if point is not None:
-        crops = dict.fromkeys(crops_for_click(point, policy, frame), -1.0)
+        crops = dict.fromkeys(crops_for_click(point, policy, frame), -2.0)
+        crops |= dict.fromkeys(crops_beyond(point, policy, frame), -1.0)
     if region is not None and policy.kind == "fixed" and policy.crop_px == 0:
         crops.setdefault(whole_frame(frame), 0.0)
     elif region is not None:

@@ -23,10 +23,14 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which says when it answers, and ends on a signal as on any other reason."""
 
     def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[], None], end: Callable[[str], None]
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        end: Callable[[str], None],
+        end_within: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._on_ready, self._end = on_ready, end
+        self._on_ready, self._end, self._end_within = on_ready, end, end_within
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -34,7 +38,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # A signal comes in the middle of anything, of a line being logged too, and within a write Python
-        # refuses another one.
+        # refuses another one. So the loop ends the engine; should it stand still, time is up even so.
+        self._end_within()
         self._loop.call_soon_threadsafe(self._end, f"signal {sig}")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -62,12 +67,12 @@ def serve(
 
     def end(reason: str) -> None:
         if not server.should_exit:
-            log.info("ending: %s", reason)
             end_within()
+            log.info("ending: %s", reason)
             server.should_exit = True
             service.jobs.cancel()
 
-    server = _Server(_config(settings, token, bound, service), lambda: watch(end), end)
+    server = _Server(_config(settings, token, bound, service), lambda: watch(end), end, end_within)
     service.start()
     server.run(sockets=[bound])
     end_within()

@@ -20,6 +20,8 @@ from ros_sam_core.model.config import CropPolicy
 
 SIDES_PER_OCTAVE = 6
 """Scaled crops come in sides 12 % apart, so that a box that changes a little keeps its crop."""
+BEYOND = 2
+"""How many times closer than in the crops of a first look, and further away, a click may be looked at too."""
 ROOM = 1.25
 """A fixed crop that is smaller than this times the box is enlarged."""
 
@@ -103,6 +105,20 @@ def crops_for_click(xy: tuple[float, float], policy: CropPolicy, frame: Grid) ->
     if policy.kind == "fixed":
         return [crop_around((*xy, *xy), policy, frame)]
     return [crop_at(xy, side, policy.snap) for side in policy.click_px]
+
+
+def crops_beyond(xy: tuple[float, float], policy: CropPolicy, frame: Grid) -> list[Crop]:
+    """Return the crops of a click at `xy` (frame pixels) that none of the first ones shows well.
+
+    One is smaller than those and one larger; each is left out where it would show nothing new.
+    """
+    if policy.kind == "fixed":
+        return []
+    closer, largest = min(policy.click_px) // BEYOND, max(policy.click_px)
+    sides = [closer] if closer >= policy.min_px else []
+    if largest < max(frame.size):
+        sides.append(largest * BEYOND)
+    return [crop_at(xy, side, policy.snap) for side in sides]
 
 
 def whole_frame(frame: Grid) -> Crop:

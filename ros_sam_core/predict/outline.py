@@ -11,10 +11,12 @@ from ros_sam_core.geo.prompts import Box, PixelPrompt
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.crop import (
+    BEYOND,
     Crop,
     box_of,
     crop_around,
     crop_at,
+    crops_beyond,
     crops_for_click,
     longer_side,
     union_box,
@@ -26,9 +28,7 @@ SHARE = (0.2, 0.7)
 FITS = (0.4, 0.7)
 """The same share of a first look that needs no second one: that one's crop would be much the same."""
 SURE = 0.75
-"""Predicted IoU of a first look from which it is believed; below, the click is looked at in more crops."""
-BEYOND = 2.0
-"""How many times closer, and from how many times as far away, a click is then looked at."""
+"""Predicted IoU from which the best first look is believed; below, a click is looked at in more crops."""
 FAR = 0.1
 """How much surer the model must be of a look from further away."""
 ENLARGED = 2.0
@@ -40,10 +40,10 @@ def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) 
     """Return the mask of each prompt (frame pixels).
 
     Under a scaled crop policy a click has no size yet: a first look at the policy's click crops gives it
-    one; where the model is sure of none of them, the click is looked at from closer and from further away
-    too. Where the object fills about the share of that crop that the policy gives it, this look is the
-    answer; else its box gives the crop of a second look. Whenever a mask reaches the edge of its crop, it is
-    looked at again in a larger one.
+    one; where the model thinks little of the best of them, the click is looked at from closer and from
+    further away too. Where the object fills about the share of that crop that the policy gives it, this look
+    is the answer; else its box gives the crop of a second look. Whenever a mask reaches the edge of its crop,
+    it is looked at again in a larger one.
     """
     policy = predictor.model.config.crop
     done = _first_looks(predictor, frame, prompts) if policy.kind == "scaled" else {}
@@ -82,7 +82,7 @@ def _first_looks(predictor: Predictor, frame: Frame, prompts: Sequence[PixelProm
     best: dict[int, Look] = {}
     _keep_best(best, predictor, frame, prompts, first)
     unsure = [i for i in clicks if best[i].iou < SURE or best[i].box is None]
-    further = [(i, crop) for i in unsure for crop in _further_crops(prompts[i], policy)]
+    further = [(i, crop) for i in unsure for crop in _further_crops(prompts[i], policy, frame.grid)]
     _keep_best(best, predictor, frame, prompts, further)
     looks = _uncut(predictor, frame, [prompts[index] for index in best], list(best.values()))
     return dict(zip(best, looks, strict=True))
@@ -119,12 +119,10 @@ def _first_crops(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> list[C
     ]
 
 
-def _further_crops(prompt: PixelPrompt, policy: CropPolicy) -> list[Crop]:
-    """Return the crops of a click that none of the first ones shows well: a smaller and a larger one."""
+def _further_crops(prompt: PixelPrompt, policy: CropPolicy, frame: Grid) -> list[Crop]:
+    """Return the crops of a click that none of the first ones shows well: those that show all of them."""
     positive = _positive(prompt)
-    sides = [round(min(policy.click_px) / BEYOND), round(max(policy.click_px) * BEYOND)]
-    crops = [crop_at(positive[0], side, policy.snap) for side in sides if side >= policy.min_px]
-    return [crop for crop in crops if _shows(crop, positive)]
+    return [crop for crop in crops_beyond(positive[0], policy, frame) if _shows(crop, positive)]
 
 
 def _shows(crop: Crop, points: Sequence[tuple[float, float]]) -> bool:
@@ -136,15 +134,15 @@ def _shows(crop: Crop, points: Sequence[tuple[float, float]]) -> bool:
 def worth(look: Look, policy: CropPolicy, frame: Grid) -> float:
     """Rank first looks: the predicted IoU, less where the object is cut, or too small or too large.
 
-    A look from further away than the policy's is worth less too: it sees wholes of which the object may be
-    a part.
+    A look from further away (`crops_beyond`) is worth less too: it sees wholes of which the object may be a
+    part.
     """
     box = look.box
     if box is None:
         return -math.inf
     share = longer_side(box) / look.crop.side
     octaves = max(0.0, math.log2(SHARE[0] / share), math.log2(share / SHARE[1]))
-    far = bool(policy.click_px) and look.crop.side > max(policy.click_px)
+    far = bool(policy.click_px) and look.crop.side == BEYOND * max(policy.click_px)
     return look.iou - 0.2 * octaves - 0.2 * look.is_cut(frame.width, frame.height) - FAR * far
 
 

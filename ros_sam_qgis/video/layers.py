@@ -70,7 +70,9 @@ def frame_layer(frame: FrameFile, video: str, seconds: float) -> QgsRasterLayer:
         video: id of the video that it belongs to.
         seconds: how long it stays.
     """
-    layer = QgsRasterLayer(frame.path, frame.name)
+    options = QgsRasterLayer.LayerOptions()
+    options.skipCrsValidation = True  # what to do without a CRS is asked once for a video, by `add_video`
+    layer = QgsRasterLayer(frame.path, frame.name, "gdal", options)
     layer.setCustomProperty(VIDEO, video)
     make_temporal(layer, frame.name, frame.time, seconds)
     return layer
@@ -173,6 +175,7 @@ def make_layers(
     stretch: str,
     step_s: float = 1.0,
     cancelled: Callable[[], bool] = lambda: False,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> VideoLayers:
     """Open frames as temporal layers with the same colours, which live on the main thread from then on.
 
@@ -183,12 +186,14 @@ def make_layers(
         stretch: `common_stretch` of the frames.
         step_s: seconds that a single frame stays.
         cancelled: asked from frame to frame.
+        progress: told from frame to frame, 0 to 100.
 
     Raises:
         Cancelled: as asked.
     """
     video, stays, layers = new_id(), durations(frames, step_s), []
-    for frame, seconds in zip(frames, stays):
+    for index, (frame, seconds) in enumerate(zip(frames, stays)):
+        progress(100 * index / len(frames))
         if cancelled():
             raise Cancelled(tr("Cancelled."))
         layer = frame_layer(frame, video, seconds)
@@ -210,6 +215,12 @@ def add_video(video: VideoLayers, title: str, project: QgsProject) -> None:
         title: of the group.
         project: takes the layers.
     """
+    unknown = [layer for layer in video.layers if not layer.crs().isValid()]
+    if unknown:
+        crs = QgsCoordinateReferenceSystem()
+        crs.validate()  # as the user's settings have it for layers without a CRS
+        for layer in unknown:
+            layer.setCrs(crs)
     root = project.layerTreeRoot()
     project.addMapLayers(video.layers, False)
     group = QgsLayerTreeGroup(title)

@@ -54,7 +54,7 @@ def open_video(wish: VideoWish, done: Done, failed: Failed, owner: QObject | Non
     def work(progress: Callable[[float], None], cancelled: Callable[[], bool]) -> VideoLayers:
         frames = _find(wish, step, progress, cancelled)
         stretch = common_stretch([frame.path for frame in frames], cancelled=cancelled)
-        return make_layers(frames, stretch, step, cancelled)
+        return make_layers(frames, stretch, step, cancelled, progress)
 
     def add(video: VideoLayers) -> None:
         if video.layers:

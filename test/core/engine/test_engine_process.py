@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -165,6 +166,7 @@ def test_a_signal_in_the_middle_of_a_log_line_is_logged_after_it(quick_model: Pa
             os.set_blocking(pipe, True)
             text = ""
             while not text.endswith(": ended\n"):
+                assert select.select([pipe], [], [], 15)[0], text[-500:]
                 text += os.read(pipe, 4096).decode()
             assert engine.process.wait(15) == 0
     finally:

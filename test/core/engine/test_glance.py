@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ros_sam_core.engine.glance import CENTRAL, crops_ahead, crops_at_hand
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.model.config import CropPolicy
-from ros_sam_core.predict.crop import Crop, crops_for_click, whole_frame
+from ros_sam_core.predict.crop import Crop, crops_beyond, crops_for_click, whole_frame
 
 GRID = Grid((2000, 3000))
 SCALED = CropPolicy(kind="scaled", snap=0.0625, click_px=(64, 160))
@@ -43,8 +43,9 @@ def test_every_place_of_a_region_is_shown_by_a_crop_of_every_size(
 def test_the_crops_of_a_click_come_first(policy: CropPolicy, point: tuple[float, float]) -> None:
     region = (point[0] - 200, point[1] - 200, point[0] + 200, point[1] + 200)
     crops = crops_ahead(policy, GRID, point, region, 20)
-    first = crops_for_click(point, policy, GRID)
+    first, then = crops_for_click(point, policy, GRID), crops_beyond(point, policy, GRID)
     assert set(crops[: len(first)]) == set(first)
+    assert set(crops[len(first) :][: len(then)]) == set(then)
     assert len(crops) == len(set(crops)) <= 20
 
 
@@ -59,6 +60,13 @@ def test_a_model_that_sees_the_whole_frame_has_one_crop() -> None:
     crops = crops_ahead(WHOLE, GRID, None, (10, 10, 50, 50), 100)
     assert crops == [whole_frame(GRID)]
     assert crops_at_hand(crops, GRID, (2990, 1990)) == crops
+
+
+def test_what_a_click_looks_at_is_all_at_hand() -> None:
+    """The crops of a first look, those beyond them, one at an object's own scale: none hides another."""
+    point = (700.0, 900.0)
+    encoded = crops_for_click(point, SCALED, GRID) + crops_beyond(point, SCALED, GRID) + [Crop(500, 650, 512)]
+    assert {crop.side for crop in crops_at_hand(encoded, GRID, (704.0, 903.0))} == {32, 64, 160, 320, 512}
 
 
 def test_nothing_is_at_hand_away_from_what_is_encoded() -> None:

@@ -1,5 +1,7 @@
 """Crops: exact to the pixel everywhere, at the frame's edges too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -13,6 +15,7 @@ from ros_sam_core.predict.crop import (
     Crop,
     crop_around,
     crop_at,
+    crops_beyond,
     crops_for_click,
     longer_side,
     read_crop,
@@ -79,6 +82,16 @@ def test_a_scaled_crop_holds_its_box_and_fits_it(x, y, width, height):
 def test_neighbouring_clicks_share_their_crops():
     assert crops_for_click((501.2, 300.9), SCALED, GRID) == crops_for_click((501.8, 301.4), SCALED, GRID)
     assert [c.side for c in crops_for_click((5, 5), SCALED, GRID)] == [64, 160, 400]
+
+
+def test_beyond_the_crops_of_a_first_look_one_is_closer_and_one_further_away():
+    large = Grid((900, 1200))
+    crops = crops_beyond((501.2, 300.9), SCALED, large)
+    assert [crop.side for crop in crops] == [32, 800]
+    assert all(crop.x0 < 501 < crop.x0 + crop.side and crop.y0 < 301 < crop.y0 + crop.side for crop in crops)
+    assert [crop.side for crop in crops_beyond((50, 50), SCALED, Grid((400, 300)))] == [32]
+    assert crops_beyond((50, 50), replace(SCALED, min_px=40), Grid((400, 300))) == []
+    assert crops_beyond((50, 50), FIXED, large) == []
 
 
 def test_a_large_crop_is_reduced_by_area():

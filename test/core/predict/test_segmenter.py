@@ -214,14 +214,15 @@ def click_on(segmenter, pixels, outline):
     return iou(found.geometry[0], outline) if len(found) else 0.0
 
 
-@pytest.mark.parametrize("zoom", [1, 6])
-def test_a_click_is_looked_at_again_only_where_the_object_fills_too_little(scene, zoom):
+@pytest.mark.parametrize(("zoom", "encodes"), [(1, 2), (6, 3)])
+def test_a_click_is_looked_at_again_only_where_the_object_fills_too_little(scene, zoom, encodes, monkeypatch):
     """An airplane of 38 px fills a fair share of a crop of 64 px; one of 6 px does not."""
+    monkeypatch.setattr("ros_sam_core.predict.outline.crops_beyond", lambda *_: [])
     segmenter = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0))
     smallest = min(whole(scene), key=lambda instance: instance.polygon.area)
     outline = shapely.transform(smallest.polygon, lambda xy: xy / zoom)
     assert click_on(segmenter, reduced(scene, zoom), outline) > 0
-    assert (segmenter.predictor.encoded == 2) == (zoom == 1)
+    assert segmenter.predictor.encoded == encodes
 
 
 def test_clicks_on_large_objects_are_looked_at_from_further_away(monkeypatch):
@@ -230,7 +231,7 @@ def test_clicks_on_large_objects_are_looked_at_from_further_away(monkeypatch):
     y, x = np.mgrid[:512, :512] - 255.5
     for further in (True, False):
         if not further:
-            monkeypatch.setattr("ros_sam_core.predict.outline._further_crops", lambda *_: [])
+            monkeypatch.setattr("ros_sam_core.predict.outline.crops_beyond", lambda *_: [])
         rng = np.random.default_rng(5)
         for _ in range(8):
             width, height = rng.integers(150, 320, 2)
@@ -249,7 +250,7 @@ def test_clicks_on_small_objects_are_looked_at_closer(monkeypatch):
     segmenter, ious = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0)), []
     for further in (True, False):
         if not further:
-            monkeypatch.setattr("ros_sam_core.predict.outline._further_crops", lambda *_: [])
+            monkeypatch.setattr("ros_sam_core.predict.outline.crops_beyond", lambda *_: [])
         for kind in ("harbour", "road"):
             scene = make_scene(2, shape=(384, 512), kind=kind, object_px=(24, 60), degrade=False)
             outlines = [shapely.transform(o.polygon, lambda xy: xy / 3) for o in scene.instances]
