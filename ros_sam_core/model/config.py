@@ -25,6 +25,8 @@ class CropPolicy:
         min_px: Smallest crop, native pixels: below it there is too little context to see an object.
         snap: Crops start at multiples of this share of their side, so that neighbouring prompts share one.
         click_px: Sides of the crops in which a click without a box is first looked at, native pixels.
+        sure: Predicted IoU from which the best of these looks is believed; below, the click is looked at from
+            closer and from further away too. 0 believes all: right for weights whose scores say little.
     """
 
     kind: Literal["fixed", "scaled"] = "fixed"
@@ -33,6 +35,7 @@ class CropPolicy:
     min_px: int = 24
     snap: float = 0.0
     click_px: tuple[int, ...] = ()
+    sure: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in ("fixed", "scaled"):
@@ -46,6 +49,8 @@ class CropPolicy:
             raise ConfigInvalid(
                 "a scaled crop policy needs click_px, the crops in which a click is first looked at"
             )
+        if not 0 <= self.sure <= 1:
+            raise ConfigInvalid(f"crop sure={self.sure}: it is a predicted IoU, 0 to 1")
         if any(side < 8 for side in self.click_px):
             raise ConfigInvalid(f"click_px={self.click_px}: every side must be 8 px or more")
 
@@ -148,7 +153,7 @@ def tiny_config() -> ModelConfig:
     return ModelConfig(
         arch="tiny",
         input_px=192,
-        crop=CropPolicy(kind="scaled", scale=1.8, min_px=24, snap=0.0625, click_px=(64, 144)),
+        crop=CropPolicy(kind="scaled", scale=1.8, min_px=24, snap=0.0625, click_px=(64, 144), sure=0.75),
         tiny=TinySize(),
         name="ros-sam-tiny",
     )

@@ -110,9 +110,10 @@ def crops_for_click(xy: tuple[float, float], policy: CropPolicy, frame: Grid) ->
 def crops_beyond(xy: tuple[float, float], policy: CropPolicy, frame: Grid) -> list[Crop]:
     """Return the crops of a click at `xy` (frame pixels) that none of the first ones shows well.
 
-    One is smaller than those and one larger; each is left out where it would show nothing new.
+    One is smaller than those and one larger; each is left out where it would show nothing new, and both under
+    a policy that believes every first look.
     """
-    if policy.kind == "fixed":
+    if policy.kind == "fixed" or not policy.sure:
         return []
     closer, largest = min(policy.click_px) // BEYOND, max(policy.click_px)
     sides = [closer] if closer >= policy.min_px else []

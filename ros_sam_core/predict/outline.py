@@ -27,8 +27,6 @@ SHARE = (0.2, 0.7)
 """An object's longer side over its crop's, between which a first look can be trusted."""
 FITS = (0.4, 0.7)
 """The same share of a first look that needs no second one: that one's crop would be much the same."""
-SURE = 0.75
-"""Predicted IoU from which the best first look is believed; below, a click is looked at in more crops."""
 FAR = 0.1
 """How much surer the model must be of a look from further away."""
 ENLARGED = 2.0
@@ -81,7 +79,7 @@ def _first_looks(predictor: Predictor, frame: Frame, prompts: Sequence[PixelProm
     first = [(i, crop) for i in clicks for crop in _first_crops(prompts[i], policy, frame.grid)]
     best: dict[int, Look] = {}
     _keep_best(best, predictor, frame, prompts, first)
-    unsure = [i for i in clicks if best[i].iou < SURE or best[i].box is None]
+    unsure = [i for i in clicks if best[i].iou < policy.sure or best[i].box is None]
     further = [(i, crop) for i in unsure for crop in _further_crops(prompts[i], policy, frame.grid)]
     _keep_best(best, predictor, frame, prompts, further)
     looks = _uncut(predictor, frame, [prompts[index] for index in best], list(best.values()))

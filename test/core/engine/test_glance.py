@@ -14,7 +14,7 @@ from ros_sam_core.model.config import CropPolicy
 from ros_sam_core.predict.crop import Crop, crops_beyond, crops_for_click, whole_frame
 
 GRID = Grid((2000, 3000))
-SCALED = CropPolicy(kind="scaled", snap=0.0625, click_px=(64, 160))
+SCALED = CropPolicy(kind="scaled", snap=0.0625, click_px=(64, 160), sure=0.75)
 FIXED = CropPolicy(crop_px=512)
 WHOLE = CropPolicy(crop_px=0)
 policies = st.sampled_from([SCALED, FIXED])

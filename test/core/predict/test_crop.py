@@ -24,7 +24,7 @@ from ros_sam_core.predict.crop import (
 
 GRID = Grid((60, 90), Affine(2.0, 0.5, 500_000.0, 0.5, -2.0, 4_000_000.0), "EPSG:32633")
 FIXED = CropPolicy(kind="fixed", crop_px=512)
-SCALED = CropPolicy(kind="scaled", scale=2.0, min_px=24, snap=0.0625, click_px=(64, 160, 400))
+SCALED = CropPolicy(kind="scaled", scale=2.0, min_px=24, snap=0.0625, click_px=(64, 160, 400), sure=0.75)
 places = st.tuples(st.floats(0, 89.9), st.floats(0, 59.9))
 
 
@@ -91,7 +91,9 @@ def test_beyond_the_crops_of_a_first_look_one_is_closer_and_one_further_away():
     assert all(crop.x0 < 501 < crop.x0 + crop.side and crop.y0 < 301 < crop.y0 + crop.side for crop in crops)
     assert [crop.side for crop in crops_beyond((50, 50), SCALED, Grid((400, 300)))] == [32]
     assert crops_beyond((50, 50), replace(SCALED, min_px=40), Grid((400, 300))) == []
-    assert crops_beyond((50, 50), FIXED, large) == []
+    assert (
+        crops_beyond((50, 50), FIXED, large) == crops_beyond((50, 50), replace(SCALED, sure=0.0), large) == []
+    )
 
 
 def test_a_large_crop_is_reduced_by_area():
@@ -111,8 +113,9 @@ def test_a_large_crop_is_reduced_by_area():
         {"snap": 0.5},
         {"kind": "scaled"},
         {"kind": "scaled", "click_px": (4,)},
+        {"kind": "scaled", "click_px": (64,), "sure": 1.5},
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"crop|scale|snap|click_px"):
+    with pytest.raises(ValueError, match=r"crop|scale|snap|click_px|sure"):
         CropPolicy(**wrong)
