@@ -23,7 +23,7 @@ test-fast: $(READY)  ## Run the tests that take no more than a few seconds.
 test-qgis: $(READY)  ## Run the plugin's tests in QGIS, with QGIS's own Python; without QGIS they are skipped.
 	bash .ci/qgis
 
-test-qgis340: $(READY)  ## Run the plugin's tests in QGIS 3.40, in a Debian trixie folder (made once, 2 GB, as root).
+test-qgis340: $(READY)  ## Run the plugin's tests in QGIS 3.40, in a Debian trixie folder (made once, 2 GB, as root); DEBIAN_SUITE=sid: in 3.44.
 	bash .ci/qgis340
 
 screenshots: $(READY)  ## Take the pictures of the user guide anew, from a run of the QGIS desktop program.

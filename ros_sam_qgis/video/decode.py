@@ -19,6 +19,8 @@ from ..settings import store as settings
 from .scan import EPOCH, Cancelled, FrameFile, NoFrames, VideoError
 
 TIFF_OPTIONS = ["COMPRESS=DEFLATE", "PREDICTOR=2", "TILED=YES"]
+EVERY_FRAME_ONCE = (("-fps_mode", "passthrough"), ("-vsync", "0"))
+"""How ffmpeg is told so: the first is known from its version 5.1 on, the second is gone from version 9."""
 
 
 class FfmpegMissing(VideoError):
@@ -157,8 +159,24 @@ def frame_rate(ffmpeg: str, path: str) -> float:
 
 def _extract(ffmpeg: str, path: str, scratch: str, cancelled: Callable[[], bool]) -> list[str]:
     """Have ffmpeg write every frame once, as it is, without repeats for a constant rate."""
+    for option in EVERY_FRAME_ONCE:
+        status, said = _write_frames(ffmpeg, path, option, scratch, cancelled)
+        if status == 0 or option[0].lstrip("-") not in said:
+            break
+    images = sorted(glob.glob(os.path.join(glob.escape(scratch), "*.png")))
+    if status or not images:
+        text = tr("ffmpeg finds no frames in {path}: {why}")
+        why = said.splitlines()[-1] if said else tr("no reason was given")
+        raise NoFrames(text.format(path=path, why=why))
+    return images
+
+
+def _write_frames(
+    ffmpeg: str, path: str, option: tuple[str, str], scratch: str, cancelled: Callable[[], bool]
+) -> tuple[int, str]:
+    """Run ffmpeg; returns its exit status and what it said."""
     pattern = os.path.join(scratch, "%06d.png")
-    command = [ffmpeg, "-nostdin", "-v", "error", "-i", path, "-vsync", "0", "-pix_fmt", "rgb24", pattern]
+    command = [ffmpeg, "-nostdin", "-v", "error", "-i", path, *option, "-pix_fmt", "rgb24", pattern]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=_environment()
@@ -173,12 +191,7 @@ def _extract(ffmpeg: str, path: str, scratch: str, cancelled: Callable[[], bool]
                     process.wait()
                     raise Cancelled(tr("Cancelled.")) from None
         errors.seek(0)
-        said = errors.read().strip().splitlines()
-    images = sorted(glob.glob(os.path.join(glob.escape(scratch), "*.png")))
-    if process.returncode or not images:
-        text = tr("ffmpeg finds no frames in {path}: {why}")
-        raise NoFrames(text.format(path=path, why=said[-1] if said else tr("no reason was given")))
-    return images
+        return process.returncode, errors.read().strip()
 
 
 def _georeference(image: str, target: str, reference: Reference | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -434,11 +435,35 @@ def test_without_ffmpeg_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         find_ffmpeg()
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_ffmpeg_before_version_5_1_is_asked_in_its_own_words(
+    tmp_path: Path, scenes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ffmpeg that is here, behind a script that knows the one option of before alone."""
+    movie = tmp_path / "movie.mkv"
+    pictures = sorted((scenes / "video").glob("*.tif"))
+    for index, frame in enumerate(pictures):
+        gdal.Translate(str(tmp_path / f"{index:03d}.png"), str(frame), format="PNG")
+    command = ["ffmpeg", "-v", "error", "-framerate", "4", "-i", str(tmp_path / "%03d.png")]
+    subprocess.run([*command, "-c:v", "ffv1", str(movie)], check=True)
+    old = tmp_path / "bin" / "ffmpeg"
+    old.parent.mkdir()
+    old.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *-fps_mode*) echo "Unrecognized option \'fps_mode\'." >&2; exit 1;; esac\n'
+        "for one; do shift; case $one in -vsync) one=-fps_mode;; 0) one=passthrough;; esac\n"
+        'set -- "$@" "$one"; done\n'
+        f'exec {shutil.which("ffmpeg")} "$@"\n'
+    )
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(old.parent), prepend=os.pathsep)
+    assert find_ffmpeg() == str(old)
+    assert len(decode(str(movie), str(tmp_path / "frames"), None)) == len(pictures)
+
+
 def test_a_video_file_takes_one_georeference(tmp_path: Path, scenes: Path) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
-    import subprocess
-
     frames = sorted((scenes / "video").glob("*.tif"))
     for index, frame in enumerate(frames):
         gdal.Translate(str(tmp_path / f"{index:03d}.png"), str(frame), format="PNG")
