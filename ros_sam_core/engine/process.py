@@ -28,6 +28,7 @@ SHORTEST_TOKEN = 32
 LONGEST_LINE = 8192
 GRACE_S = 5.0
 """What runs has this long to stop before the process ends all the same."""
+LAST_WORDS_S = 1.0
 LOG_BYTES, OLD_LOGS = 1_000_000, 3
 
 
@@ -80,9 +81,15 @@ def announce_failure(error: RosSamError, stdout: int = STDOUT) -> None:
 def end_within(seconds: float = GRACE_S) -> None:
     """End the process after some seconds, whatever still runs in it."""
 
-    def end() -> None:
+    def tell() -> None:
         log.warning("work did not stop within %g s; the process ends now", seconds)
         logging.shutdown()
+
+    def end() -> None:
+        # What hangs may be the log itself, on a disk that does not answer.
+        telling = threading.Thread(target=tell, daemon=True)
+        telling.start()
+        telling.join(LAST_WORDS_S)
         os._exit(0)
 
     timer = threading.Timer(seconds, end)

@@ -7,11 +7,21 @@ import pytest
 from training_runs import CONFIGS, write_config
 
 from ros_sam_core.errors import ConfigInvalid
+from ros_sam_core.model.checkpoints import load_checkpoint
+from ros_sam_core.model.zoo import resolve
 from training.config import DataConfig, LossConfig, TrainConfig, TuneConfig
 from training.configfile import load_config
 from training.jitter import CropJitter
 from training.state import config_json
 from training.train import main
+
+
+@pytest.mark.parametrize(("name", "config"), [("ros-sam-tiny", "tiny-7"), ("ros-sam-tiny-open", "tiny-open")])
+def test_the_bundled_weights_are_asked_as_their_configuration_says(name, config):
+    """How clicks are looked at belongs to the weights: those whose scores say little look no further."""
+    trained = load_config(CONFIGS / f"{config}.toml", ["data.coco=[]"]).model
+    assert load_checkpoint(resolve(name)).model.config == trained
+    assert bool(trained.crop.sure) is (name == "ros-sam-tiny")
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):

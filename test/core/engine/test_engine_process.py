@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -150,28 +151,43 @@ def test_it_ends_on_a_signal(quick_model: Path, number: signal.Signals, tmp_path
         assert f"ending: signal {int(number)}" in log.read_text()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the log of this test is a named pipe")
-def test_a_signal_in_the_middle_of_a_log_line_is_logged_after_it(quick_model: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def full_log(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A log that takes nothing until somebody reads it: a named pipe that is full, and its descriptor."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no named pipes here")
     log = tmp_path / "engine.log"
     os.mkfifo(log)
     pipe = os.open(log, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        with suppress(BlockingIOError):
-            while os.write(pipe, b"-" * 512):  # full: the engine's first line waits until somebody reads
-                pass
-        with RunningEngine(["--model", quick_model], log=log) as engine:
-            time.sleep(0.3)
-            engine.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-            os.set_blocking(pipe, True)
-            text = ""
-            while not text.endswith(": ended\n"):
-                assert select.select([pipe], [], [], 15)[0], text[-500:]
-                text += os.read(pipe, 4096).decode()
-            assert engine.process.wait(15) == 0
-    finally:
-        os.close(pipe)
+    with suppress(BlockingIOError):
+        while os.write(pipe, b"-" * 512):
+            pass
+    yield log, pipe
+    os.close(pipe)
+
+
+def test_a_signal_in_the_middle_of_a_log_line_is_logged_after_it(
+    quick_model: Path, full_log: tuple[Path, int]
+) -> None:
+    log, pipe = full_log
+    with RunningEngine(["--model", quick_model], log=log) as engine:
+        time.sleep(0.3)
+        engine.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        text = ""
+        while not text.endswith(": ended\n"):
+            assert select.select([pipe], [], [], 15)[0], text[-500:]
+            text += os.read(pipe, 4096).decode()
+        assert engine.process.wait(15) == 0
     assert text.index("ready on") < text.index("ending: signal 15")
+
+
+@pytest.mark.slow
+def test_it_ends_on_a_signal_though_its_log_hangs(quick_model: Path, full_log: tuple[Path, int]) -> None:
+    with RunningEngine(["--model", quick_model], log=full_log[0]) as engine:
+        time.sleep(0.3)
+        engine.process.send_signal(signal.SIGTERM)
+        assert engine.process.wait(15) == 0
 
 
 def test_it_ends_in_the_middle_of_a_batch(quick_model: Path, raster: Path) -> None:

@@ -1,5 +1,7 @@
 """The segmenter with the bundled weights, on procedural scenes whose truth is known to the pixel."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -14,9 +16,11 @@ from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
+from ros_sam_core.model.config import tiny_config
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.crop import Crop
 from ros_sam_core.predict.ground import look_to_polygon
+from ros_sam_core.predict.outline import FAR, worth
 from ros_sam_core.predict.predictor import Look
 from ros_sam_core.predict.segmenter import PromptFailure, Segmenter
 from ros_sam_core.synthetic import make_scene
@@ -243,6 +247,15 @@ def test_clicks_on_large_objects_are_looked_at_from_further_away(monkeypatch):
     with_it, without = np.reshape(ious, (2, -1)).mean(1)
     assert with_it > 0.9
     assert with_it > without + 0.05
+
+
+def test_a_look_from_further_away_must_be_surer():
+    policy, grid = tiny_config().crop, Grid((2000, 2000))
+    logits = np.pad(np.ones((48, 48), np.float32), 24, constant_values=-1)
+    near, far = (worth(Look(Crop(800, 800, side), logits, 0.7), policy, grid) for side in (144, 288))
+    assert near - far == pytest.approx(FAR)
+    believing = replace(policy, click_px=(64, 288))
+    assert worth(Look(Crop(800, 800, 288), logits, 0.7), believing, grid) == near
 
 
 def test_clicks_on_small_objects_are_looked_at_closer(monkeypatch):

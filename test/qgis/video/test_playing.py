@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
+import videos
 from desk import Desk
 from layers import inner_point, true_polygon
 from osgeo import gdal
@@ -24,9 +21,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import Qt
 from waiting import let_run, wait_until
 
-from ros_sam_qgis.dock.video_dialog import FILE, FOLDER, VideoWish
-from ros_sam_qgis.engine.engine import Engine
-from ros_sam_qgis.video.stepping import frames_of, range_of
+from ros_sam_qgis.dock.video_dialog import FILE, FOLDER
+from ros_sam_qgis.video.stepping import range_of
 
 PLANE = 0
 MOVED_M = 4 * 0.5
@@ -34,18 +30,9 @@ MOVED_M = 4 * 0.5
 START = datetime(2024, 5, 1, 10, tzinfo=UTC)
 
 
-@pytest.fixture
-def desk(engine: Engine, tmp_path: Path) -> Iterator[Desk]:
-    one = Desk(engine, tmp_path)
-    yield one
-    one.close()
-
-
 def opened(desk: Desk, path: Path, kind: int = FOLDER, **changes: object) -> list[QgsRasterLayer]:
-    given = {"group": "", "reference": "", "start": None, "step_s": None, **changes}
-    desk.at.files.open_video(VideoWish(kind, str(path), **given))
-    wait_until(lambda: desk.at.layer is not None and frames_of(desk.at.layer), 60, "frames")
-    frames = frames_of(desk.at.layer)
+    """Open a video and zoom to it."""
+    frames = videos.opened(desk, videos.wish(path, kind, **changes))
     desk.show(frames)
     return frames
 
@@ -82,15 +69,9 @@ def test_the_pages_of_a_file_are_frames(
     assert not bundled or is_there(row, 2, truth)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_a_video_file_becomes_frames_with_its_georeference(
-    desk: Desk, scenes: Path, truth: dict, tmp_path: Path, bundled: bool
+    desk: Desk, movie: Path, scenes: Path, truth: dict, bundled: bool
 ) -> None:
-    for index, frame in enumerate(sorted((scenes / "video").glob("*.tif"))):
-        gdal.Translate(str(tmp_path / f"{index:03d}.png"), str(frame), format="PNG")
-    movie = tmp_path / "movie.mkv"
-    command = ["ffmpeg", "-v", "error", "-framerate", "4", "-i", str(tmp_path / "%03d.png")]
-    subprocess.run([*command, "-c:v", "ffv1", str(movie)], check=True)
     frames = opened(desk, movie, FILE, reference=str(scenes / "utm.tif"), start=START)
     assert QgsProject.instance().layerTreeRoot().findGroup("movie") is not None
     assert frames[0].crs().authid() == "EPSG:25833" and len(frames) == 3
