@@ -294,6 +294,9 @@ class Controller(QObject):
 
     def _on_stranded(self, failure: Failure, kept: ObjectAtHand) -> None:
         log(f"{kept.id}: {failure.type}: {failure.message}", Qgis.MessageLevel.Warning)
+        if QgsProject.instance().mapLayer(kept.source.layer_id) is None:  # nobody could call it back there
+            self.files.rescue([self.session.abandon(kept)])
+            return
         if kept in self.session.leaving:
             text = tr("A kept object on {layer} has no outline; with none at hand, undo calls it back: {why}")
         else:
@@ -329,6 +332,7 @@ class Controller(QObject):
         """Undo nothing in the files of a project that is closed; what was kept there goes to no other's."""
         self.files.rescue(self.session.give_up())
         self.keeper.forget_steps()
+        self.dock.frames_box.show_only_then(False)
 
     def _on_map_crs(self) -> None:
         self._show()
@@ -374,7 +378,8 @@ class Controller(QObject):
         self.marks.show(session.current)
         self.marks.show_waiting(session.leaving)
         if session.current is not None:
-            self.keeper.expect(session.current.source.crs, session.current.source.name)
+            source = session.current.source
+            self.keeper.expect(source.crs, source.name, source.provenance)
         self.dock.object_box.show_object(session.current, session.awaited)
         self.dock.show_classes(settings.classes(), session.shown_class)
         if self.dock.shape_box.shape() != session.shown_shape:

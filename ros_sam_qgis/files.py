@@ -16,6 +16,7 @@ from .dock.video_dialog import VideoDialog, VideoWish
 from .i18n import tr
 from .session.session import KeptObject
 from .settings import store as settings
+from .sources.choose import provenance_of
 from .store.export import DRIVERS, Export
 from .store.keeper import Keeper, rescue
 from .store.look import style_objects
@@ -91,6 +92,10 @@ class Files(QObject):
             self._keeper.write_to(None)
             return
         target = Target(layer)
+        unfit = target.unfit()
+        if unfit:
+            text = tr("{layer} has attributes {names} of another kind; they stay empty for kept objects.")
+            self._warn(text.format(layer=layer.name(), names=", ".join(unfit)))
         missing = target.missing()
         if missing and self._may_add(layer, missing):
             try:
@@ -150,7 +155,7 @@ class Files(QObject):
     def _kept_layer(self) -> QgsVectorLayer | None:
         """Return the output, else the plugin's own objects of the layer at hand, else any of its own."""
         image = self._dock.layer.currentLayer()
-        here = None if image is None else own_layer(table_of(image.crs(), image.name()))
+        here = None if image is None else own_layer(table_of(image.crs(), image.name(), provenance_of(image)))
         return self._keeper.layer or here or next(iter(own_layers()), None)
 
     def _with_suffix(self, path: str, chosen: str) -> str:

@@ -43,6 +43,12 @@ class FramesBox(QGroupBox):
         self.only_then.toggled.connect(self.only_then_toggled)
         self.hide()
 
+    def show_only_then(self, on: bool) -> None:
+        """Show whether objects show at their time only; that changes none."""
+        self.only_then.blockSignals(True)
+        self.only_then.setChecked(on)
+        self.only_then.blockSignals(False)
+
     def show_frame(self, index: int, count: int, label: str) -> None:
         """Show which frame is on; with no frames the box hides."""
         self.setVisible(count > 0)

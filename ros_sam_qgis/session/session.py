@@ -217,13 +217,19 @@ class Session(QObject):
 
     def give_up(self) -> list[KeptObject]:
         """Wait for no outline any more; returns what was kept and has none, as marks."""
-        given_up = [_kept(one, one.mark(), one.marked()) for one in self._leaving]
-        for one in self._leaving:
-            one.drop_call()
-            one.deleteLater()
-        self._leaving.clear()
+        return [self.abandon(one) for one in list(self._leaving)]
+
+    def abandon(self, kept: ObjectAtHand) -> KeptObject:
+        """Wait no more for the outline of an object that was kept; returns it as marks."""
+        marks = _kept(kept, kept.mark(), kept.marked())
+        if kept in self._leaving:
+            self._leaving.remove(kept)
+        if self._objects.get(kept.source.layer_id) is kept:
+            del self._objects[kept.source.layer_id]
+        kept.drop_call()
+        kept.deleteLater()
         self.changed.emit()
-        return given_up
+        return marks
 
     def close(self) -> None:
         """Give up every question under way."""

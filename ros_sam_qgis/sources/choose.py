@@ -5,8 +5,8 @@ from __future__ import annotations
 from qgis.core import QgsMapLayer, QgsMapSettings, QgsRasterLayer, QgsRectangle
 
 from ..i18n import tr
-from .file_source import FileSource
-from .rendered import RenderedSource
+from .file_source import FileSource, gdal_name
+from .rendered import RenderedSource, address_of
 from .source import LayerUnsuitable, Source, SourceUnreadable
 
 AGREEMENT = 0.02
@@ -39,6 +39,11 @@ def source_of(layer: QgsMapLayer, settings: QgsMapSettings, uploads: bool = Fals
         if not source.facts.gcps and _agree(layer.extent(), source.facts.grid.bounds()):
             return source
     return RenderedSource(layer, settings)
+
+
+def provenance_of(layer: QgsMapLayer) -> str:
+    """Return where the objects of a layer say that they come from; see `Source.provenance`."""
+    return gdal_name(layer) if layer.providerType() == "gdal" else address_of(layer)
 
 
 def _agree(shown: QgsRectangle, file: QgsRectangle) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,8 @@ from .native import RasterFacts, facts_of, percentiles, read_window, version_of
 from .source import Pixels, Source, Window, grown
 from .style import Look, look_of
 
-FRAME, TIME = "ros_sam/frame", "ros_sam/time"
-"""Custom properties of a layer that is a frame of a video."""
+FRAME, TIME, OF = "ros_sam/frame", "ros_sam/time", "ros_sam/of"
+"""Custom properties of a layer that is a frame of a video; the last is its file, without the folder."""
 MARGIN_PX = 256
 UNREADABLE = frozenset({"RasterNotFound", "RasterUnreadable", "SourceRefused"})
 """Refusals after which pixels are sent instead: QGIS's GDAL may know formats that the engine's does not."""
@@ -37,17 +38,17 @@ class FileSource(Source):
         self.path = gdal_name(layer)
         self.uploads = uploads
         self.look = look_of(layer)
-        self.frame = str(layer.customProperty(FRAME) or "")
-        self.time = str(layer.customProperty(TIME) or "") or None
+        self.frame = frame_property(layer, FRAME)
+        self.time = frame_property(layer, TIME) or None
         self.facts: RasterFacts = facts_of(self.path, self.crs)
         self.flipped = self.facts.grid.is_unplaced
         self._stretch = self.look.stretch
 
     @property
     def key(self) -> str:
-        """Path, bands, stretch, CRS and whether pixels are sent."""
+        """Path, bands, stretch, CRS, frame, time and whether pixels are sent."""
         look, crs = self.look, self.crs.authid() or self.crs.toWkt()
-        return f"{self.path}|{look.bands}|{look.stretch}|{crs}|{self.frame}|{self.uploads}"
+        return f"{self.path}|{look.bands}|{look.stretch}|{crs}|{self.frame}|{self.time}|{self.uploads}"
 
     @property
     def provenance(self) -> str:
@@ -143,6 +144,22 @@ class FileSource(Source):
 def gdal_name(layer: QgsRasterLayer) -> str:
     """Return the name by which GDAL opens a layer of QGIS's gdal provider."""
     return str(layer.source()).split("|", 1)[0]
+
+
+def frame_property(layer: QgsRasterLayer, name: str) -> str:
+    """Return what a frame of a video is marked with; empty for other layers.
+
+    Custom properties are part of a style: one that was pasted from a frame makes no frame of another file.
+    """
+    of = layer.customProperty(OF)
+    if of and of != file_part(layer):
+        return ""
+    return str(layer.customProperty(name) or "")
+
+
+def file_part(layer: QgsRasterLayer) -> str:
+    """Return by which name GDAL opens a layer, without the folder, which changes when a project moves."""
+    return re.sub(r"(?:[A-Za-z]:)?[^:]*[/\\]", "", gdal_name(layer))
 
 
 def _close(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

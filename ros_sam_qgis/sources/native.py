@@ -68,11 +68,11 @@ def read_window(path: str, bands: tuple[int, ...], window: Window) -> Pixels:
     """Read a window of one or three bands.
 
     Raises:
-        SourceUnreadable: the file is gone or cut off, or its pixels are of a type that cannot be sent.
+        SourceUnreadable: the file is gone, cut off or lacks a band, or pixels of its type cannot be sent.
     """
     dataset = _open(path)
     x0, y0, width, height = window
-    chosen = [dataset.GetRasterBand(band) for band in bands]
+    chosen = _bands(dataset, path, bands)
     kinds = {band.DataType for band in chosen}
     kind = gdal.GDT_Float32 if len(kinds) > 1 else kinds.pop()
     if kind not in DTYPES:
@@ -80,14 +80,11 @@ def read_window(path: str, bands: tuple[int, ...], window: Window) -> Pixels:
         raise SourceUnreadable(text.format(path=path, kind=gdal.GetDataTypeName(kind)))
     data = bytearray()
     for band in chosen:
-        part = band.ReadRaster(x0, y0, width, height, buf_type=kind)
-        if part is None:
-            raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or tr('its pixels cannot be read')}")
-        data += part
+        data += _read(path, band, x0, y0, width, height, buf_type=kind)
     nodata = chosen[0].GetNoDataValue()
     alpha = False
     if kind == gdal.GDT_Byte and chosen[0].GetMaskFlags() & gdal.GMF_PER_DATASET:
-        data += chosen[0].GetMaskBand().ReadRaster(x0, y0, width, height, buf_type=kind)
+        data += _read(path, chosen[0].GetMaskBand(), x0, y0, width, height, buf_type=kind)
         alpha = True
     return Pixels(window, bytes(data), len(bands), DTYPES[kind], "bands", alpha, None if alpha else nodata)
 
@@ -102,6 +99,24 @@ def _open(path: str) -> gdal.Dataset:
     return dataset
 
 
+def _bands(dataset: gdal.Dataset, path: str, numbers: tuple[int, ...]) -> list[gdal.Band]:
+    for number in numbers:
+        if not 1 <= number <= dataset.RasterCount:
+            text = tr("{path} has no band {number}; it has {count}.")
+            raise SourceUnreadable(text.format(path=path, number=number, count=dataset.RasterCount))
+    return [dataset.GetRasterBand(number) for number in numbers]
+
+
+def _read(path: str, band: gdal.Band, *window: int, **sizes: int) -> bytes:
+    try:
+        data = band.ReadRaster(*window, **sizes)
+    except RuntimeError as error:  # as in `_open`
+        raise SourceUnreadable(f"{path}: {error}") from error
+    if data is None:
+        raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or tr('its pixels cannot be read')}")
+    return bytes(data)
+
+
 def percentiles(path: str, bands: tuple[int, ...], low: float = 0.02, high: float = 0.98) -> str:
     """Return the stretch of each band between two shares of a sample, as the engine reads it.
 
@@ -111,15 +126,13 @@ def percentiles(path: str, bands: tuple[int, ...], low: float = 0.02, high: floa
         SourceUnreadable: the pixels cannot be read.
     """
     dataset = _open(path)
-    chosen = [dataset.GetRasterBand(band) for band in bands]
+    chosen = _bands(dataset, path, bands)
     if all(band.DataType == gdal.GDT_Byte for band in chosen):
         return "none"
     width, height = (min(size, SAMPLE) for size in (dataset.RasterXSize, dataset.RasterYSize))
     parts = []
     for band in chosen:
-        raw = band.ReadRaster(buf_xsize=width, buf_ysize=height, buf_type=gdal.GDT_Float64)
-        if raw is None:
-            raise SourceUnreadable(f"{path}: {gdal.GetLastErrorMsg() or tr('its pixels cannot be read')}")
+        raw = _read(path, band, buf_xsize=width, buf_ysize=height, buf_type=gdal.GDT_Float64)
         nodata = band.GetNoDataValue()
         values = sorted(v for v in array("d", bytes(raw)) if v == v and v != nodata)
         least = values[int(low * (len(values) - 1))] if values else 0.0

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProject,
     QgsRectangle,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QImage
 
@@ -54,7 +55,7 @@ class RenderedSource(Source):
     ) -> None:
         self.layer_id, self.name = layer.id(), layer.name()
         self.crs = settings.destinationCrs()
-        self._address = _address(layer)
+        self._address = address_of(layer)
         self.grid = _grid(settings, covering, pixel)
         self._layer, self._settings = layer, QgsMapSettings(settings)
         self._look = _look(layer, settings)
@@ -102,6 +103,9 @@ class RenderedSource(Source):
         """Draw the picture without blocking, unless it is there."""
         if self._image is not None:
             done()
+            return
+        if sip.isdeleted(self._layer):
+            failed(tr("{layer} has left the project before it was drawn.").format(layer=self.name))
             return
         if self._why_not and time.monotonic() - self._tried < PATIENCE_S:
             failed(self._why_not)
@@ -211,6 +215,6 @@ def _look(layer: QgsMapLayer, settings: QgsMapSettings) -> str:
     return hashlib.blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
 
 
-def _address(layer: QgsMapLayer) -> str:
+def address_of(layer: QgsMapLayer) -> str:
     """Return where a layer comes from, for provenance, without passwords."""
     return str(layer.publicSource()) or layer.name()

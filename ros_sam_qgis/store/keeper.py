@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..session.session import KeptObject
 from ..session.undo import Step, UndoStack
-from .output import ROLE, Key, add_on_top, begin_file, default_target, own_layer, reopen, table_of
+from .output import Key, add_on_top, begin_file, default_target, own_layer, reopen, role_of, table_of
 from .prepared import Prepared
 from .target import ObjectGone, Place, StoreError, Target
 
@@ -106,9 +106,9 @@ class Keeper(QObject):
         layer = QgsProject.instance().mapLayer(self._layer_id) if self._layer_id else None
         return layer if isinstance(layer, QgsVectorLayer) else None
 
-    def expect(self, crs: QgsCoordinateReferenceSystem, layer_name: str) -> None:
-        """Make ready to keep an object of a layer, off the main thread."""
-        table = table_of(crs, layer_name)
+    def expect(self, crs: QgsCoordinateReferenceSystem, layer_name: str, source: str) -> None:
+        """Make ready to keep an object of an image, off the main thread."""
+        table = table_of(crs, layer_name, source)
         if self.layer is None and own_layer(table) is None:
             self.prepared.expect(table, crs)
 
@@ -176,7 +176,7 @@ class Keeper(QObject):
 
     def _add(self, layer: QgsVectorLayer) -> None:
         add_on_top(layer)
-        if layer.customProperty(ROLE):
+        if role_of(layer):
             self.added.emit(layer)
 
     def _target(self, kept: KeptObject) -> tuple[Target, bool]:

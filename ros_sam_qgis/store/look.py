@@ -17,6 +17,7 @@ COLOURS = ("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#4
 NO_CLASS, NO_CLASS_COLOUR = "(none)", "#ff40a0"
 STYLED = "ros_sam/styled"
 """Custom property of a layer whose colours are the plugin's."""
+START = 'to_datetime("time")'
 ANY_TIME = f"coalesce(\"class\", '{NO_CLASS}')"
 """The category of an object."""
 
@@ -83,10 +84,18 @@ def show_only_at_their_time(layer: QgsVectorLayer, on: bool, duration_s: float =
         properties.setMode(QgsVectorLayerTemporalProperties.ModeRedrawLayerOnly)
     else:
         properties.setMode(QgsVectorLayerTemporalProperties.ModeFeatureDateTimeStartAndEndFromExpressions)
-        properties.setStartExpression('to_datetime("time")')
+        properties.setStartExpression(START)
         properties.setEndExpression(f"to_datetime(\"time\") + to_interval('{max(1, round(duration_s))} s')")
     properties.setIsActive(on)
     layer.triggerRepaint()
+
+
+def shows_only_at_its_time(layer: QgsVectorLayer) -> bool:
+    """Say whether `show_only_at_their_time` was asked for on a layer, also before its project was saved."""
+    properties, renderer = layer.temporalProperties(), layer.renderer()
+    if layer.customProperty(STYLED) is not None and isinstance(renderer, QgsCategorizedSymbolRenderer):
+        return "@map_start_time" in renderer.classAttribute()
+    return bool(properties.isActive() and properties.startExpression() == START)
 
 
 def _at_its_time(duration_s: float) -> str:

@@ -22,7 +22,8 @@ from qgis.core import (
 
 from ..i18n import tr
 from ..session.session import KeptObject
-from .fields import NAMES, feature_of, object_fields, values_of
+from ..sources.grid import name_of
+from .fields import NAMES, column, feature_of, named, object_fields, stored
 
 SYNCHRONOUS = "OGR_SQLITE_SYNCHRONOUS"
 
@@ -73,7 +74,20 @@ class Target:
 
     def missing(self) -> list[str]:
         """Return the attributes that the layer has no field for."""
-        return [name for name in NAMES if self.layer.fields().lookupField(name) < 0]
+        return [name for name in NAMES if named(self.layer.fields(), name) < 0]
+
+    def unfit(self) -> list[str]:
+        """Return the attributes whose fields are of another kind: these stay empty."""
+        fields = self.layer.fields()
+        return [name for name in NAMES if named(fields, name) >= 0 > column(fields, name)]
+
+    def reaches(self, kept: KeptObject) -> bool:
+        """Say whether an object can be brought to the layer's CRS."""
+        try:
+            self._moved(kept)
+        except CrsUnfit:
+            return False
+        return True
 
     def add_missing(self) -> None:
         """Give the layer the fields that it lacks.
@@ -140,21 +154,20 @@ class Target:
             NotWritable, CrsUnfit, PartsUnfit: as for `write`.
         """
         before = self.find(place)
-        fields = self.layer.fields()
-        indices = {fields.lookupField(name): value for name, value in values_of(kept).items()}
-        attributes = {index: value for index, value in indices.items() if index >= 0}
-        self._change(before.id(), attributes, self._fit(kept))
+        self._change(before.id(), stored(kept, self.layer.fields()), self._fit(kept))
         return before
 
     def restore(self, place: Place, before: QgsFeature) -> QgsFeature:
         """Write an earlier state of an object over the present one, and return that.
 
+        Fields that are not the plugin's stay as they are: the user may have filled them since.
+
         Raises:
             ObjectGone, NotWritable: as for `rewrite`.
         """
         now = self.find(place)
-        keys = self.layer.primaryKeyAttributes()
-        attributes = {i: value for i, value in enumerate(before.attributes()) if i not in keys}
+        own = [column(self.layer.fields(), name) for name in NAMES]
+        attributes = {index: before.attributes()[index] for index in own if index >= 0}
         self._change(now.id(), attributes, before.geometry())
         return now
 
@@ -165,7 +178,7 @@ class Target:
             ObjectGone: it is not there any more.
         """
         feature = self.layer.getFeature(place.fid)
-        index = self.layer.fields().lookupField("prompt_id")
+        index = column(self.layer.fields(), "prompt_id")
         if feature.isValid() and (index < 0 or feature[index] == place.object_id):
             return feature
         if index >= 0:
@@ -211,19 +224,35 @@ class Target:
 
     def _fit(self, kept: KeptObject) -> QgsGeometry:
         """Return the geometry in the layer's CRS, of the layer's type."""
-        geometry = QgsGeometry(kept.geometry)
-        if kept.crs.isValid() != self.crs.isValid():
-            text = tr("{layer} and the image are not both georeferenced; choose another output layer.")
-            raise CrsUnfit(text.format(layer=self.layer.name()))
-        if kept.crs != self.crs:
-            try:
-                geometry.transform(QgsCoordinateTransform(kept.crs, self.crs, QgsProject.instance()))
-            except QgsCsException as error:
-                raise CrsUnfit(str(error)) from error
+        geometry = self._moved(kept)
         if QgsWkbTypes.isMultiType(self.layer.wkbType()):
             geometry.convertToMultiType()
         else:
             self._make_single(geometry, kept.corrects is not None)
+        return geometry
+
+    def _moved(self, kept: KeptObject) -> QgsGeometry:
+        """Return the geometry in the layer's CRS.
+
+        QGIS raises nothing for a polygon of which some corners have no place there, nor where there is no way
+        between two CRSs: it leaves infinite coordinates, or those of before.
+        """
+        geometry = QgsGeometry(kept.geometry)
+        if kept.crs.isValid() != self.crs.isValid():
+            text = tr("{layer} and the image are not both georeferenced; choose another output layer.")
+            raise CrsUnfit(text.format(layer=self.layer.name()))
+        if kept.crs == self.crs:
+            return geometry
+        change = QgsCoordinateTransform(kept.crs, self.crs, QgsProject.instance())
+        why = ""
+        try:
+            if change.isValid():
+                geometry.transform(change)
+        except QgsCsException as error:
+            why = f" {error}"
+        if why or not change.isValid() or not geometry.boundingBox().isFinite():
+            text = tr("The CRS of {layer}, {crs}, does not reach the object; choose another output layer.")
+            raise CrsUnfit(text.format(layer=self.layer.name(), crs=name_of(self.crs)) + why)
         return geometry
 
     def _make_single(self, geometry: QgsGeometry, corrects: bool) -> None:

@@ -27,7 +27,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDateTime, Qt
 
 from ..i18n import tr
-from ..sources.file_source import FRAME, TIME
+from ..sources.file_source import FRAME, OF, TIME, file_part
 from ..sources.native import facts_of, percentiles
 from ..sources.source import SourceUnreadable
 from .scan import Cancelled, FrameFile
@@ -80,6 +80,7 @@ def frame_layer(frame: FrameFile, video: str, seconds: float) -> QgsRasterLayer:
 
 def make_temporal(layer: QgsRasterLayer, name: str, time: datetime, seconds: float) -> None:
     """Give a layer the time of a frame."""
+    layer.setCustomProperty(OF, file_part(layer))
     layer.setCustomProperty(FRAME, name)
     layer.setCustomProperty(TIME, FrameFile("", name, time).stamp)
     properties = layer.temporalProperties()

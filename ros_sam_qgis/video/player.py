@@ -9,7 +9,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..dock.frames_box import FramesBox
-from ..store.look import show_only_at_their_time
+from ..store.look import show_only_at_their_time, shows_only_at_its_time
 from .stepping import duration_of, frame_at, frames_of, label_of, show_frame
 
 
@@ -43,6 +43,9 @@ class Player(QObject):
             self._box.show_frame(0, 0, "")
             return
         self._box.show_frame(self._frames.index(layer), len(self._frames), label_of(layer))
+        objects = _layers_of_objects()
+        if objects:  # as the project was saved; without any the box says what is wished for the first
+            self._box.show_only_then(any(shows_only_at_its_time(one) for one in objects))
         if frame_at(self._frames, self._canvas.mapSettings().temporalRange()) is not layer:
             show_frame(layer, self._canvas)
 
@@ -85,10 +88,16 @@ class Player(QObject):
 
     def _on_only_then(self, on: bool) -> None:
         seconds = self._seconds()
-        for layer in QgsProject.instance().mapLayers().values():
-            if isinstance(layer, QgsVectorLayer) and layer.fields().lookupField("prompt_xy") >= 0:
-                show_only_at_their_time(layer, on, seconds)
+        for layer in _layers_of_objects():
+            show_only_at_their_time(layer, on, seconds)
 
     def _seconds(self) -> float:
         """Return how long the frame at hand stays."""
         return duration_of(self._layer) if self._layer is not None and self._frames else 1.0
+
+
+def _layers_of_objects() -> list[QgsVectorLayer]:
+    """Return the layers of kept objects in the project, those of the user's included."""
+    layers = QgsProject.instance().mapLayers().values()
+    vectors = [layer for layer in layers if isinstance(layer, QgsVectorLayer)]
+    return [layer for layer in vectors if layer.fields().lookupField("prompt_xy") >= 0]

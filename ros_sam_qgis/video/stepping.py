@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsDateTimeRange, QgsProject, QgsRasterLayer, QgsTemporalNavigationObject
 from qgis.gui import QgsMapCanvas
 
-from ..sources.file_source import FRAME, TIME
+from ..sources.file_source import FRAME, TIME, frame_property
 from .layers import VIDEO
 
 ANIMATED = QgsTemporalNavigationObject.NavigationMode.Animated
@@ -13,13 +13,13 @@ ANIMATED = QgsTemporalNavigationObject.NavigationMode.Animated
 
 def frames_of(layer: QgsRasterLayer | None) -> list[QgsRasterLayer]:
     """Return the frames of the video that a layer belongs to, in order; an empty list if it is no frame."""
-    video = layer.customProperty(VIDEO) if layer is not None else None
+    video = frame_property(layer, VIDEO) if layer is not None else ""
     if not video:
         return []
     frames = [
         one
         for one in QgsProject.instance().mapLayers().values()
-        if isinstance(one, QgsRasterLayer) and one.customProperty(VIDEO) == video
+        if isinstance(one, QgsRasterLayer) and frame_property(one, VIDEO) == video
     ]
     return sorted(frames, key=lambda one: (range_of(one).begin().toMSecsSinceEpoch(), one.name()))
 

@@ -101,7 +101,8 @@ def test_objects_of_the_image_at_hand_are_exported(
     for name in ("left", "right"):
         image = QgsRasterLayer(str(scenes / "plain.tif"), name)
         QgsProject.instance().addMapLayer(image)
-        kept = KeptObject(square, QgsCoordinateReferenceSystem(), {"prompt_id": name}, layer_name=name)
+        attributes = {"prompt_id": name, "source": image.source()}
+        kept = KeptObject(square, QgsCoordinateReferenceSystem(), attributes, layer_name=name)
         desk.at.keeper.keep(kept)
         path = tmp_path / f"{name}.fgb"
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))

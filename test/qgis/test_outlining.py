@@ -25,6 +25,7 @@ from waiting import let_run, wait_until
 from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.map.tool import Mode
 from ros_sam_qgis.session.shape import Shape
+from ros_sam_qgis.store.output import table_of
 
 PLANE, TRUCK = 1, 7
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -57,7 +58,7 @@ def test_a_drag_and_enter_put_the_object_where_it_is(
     shown = desk.settle()
     assert desk.rows() == []
     assert desk.mouse.key(Qt.Key.Key_Return)
-    table = f"pixels_{name}" if name == "plain" else "objects"
+    table = table_of(layer.crs(), name, str(scenes / f"{name}.tif"))
     (row,) = desk.rows(table)
     assert iou(row["geometry"], shown) > 1 - 1e-9
     assert row["prompt"] == "box" and row["source"] == str(scenes / f"{name}.tif")

@@ -66,6 +66,25 @@ def test_what_gdal_cannot_open_is_said(tmp_path: Path) -> None:
         facts_of(str(path), UTM)
 
 
+@pytest.mark.parametrize("raising", [False, True], ids=["quiet", "other-plugins-raise"])
+def test_a_band_that_is_not_there_and_a_file_cut_off_are_said(
+    ramp: Path, tmp_path: Path, raising: bool
+) -> None:
+    cut = tmp_path / "cut.tif"
+    gdal.Translate(str(cut), str(ramp), creationOptions=["COMPRESS=DEFLATE"])
+    cut.write_bytes(cut.read_bytes()[:400])
+    before = gdal.GetUseExceptions()
+    (gdal.UseExceptions if raising else gdal.DontUseExceptions)()
+    try:
+        for read in (lambda path, bands: read_window(path, bands, (0, 0, 2, 2)), percentiles):
+            with pytest.raises(SourceUnreadable, match="has no band 9; it has"):
+                read(str(ramp), (9,))
+            with pytest.raises(SourceUnreadable, match=r"cut\.tif: "):
+                read(str(cut), (1,))
+    finally:
+        (gdal.UseExceptions if before else gdal.DontUseExceptions)()
+
+
 def test_percentiles_leave_nodata_out(ramp: Path, scenes: Path) -> None:
     assert percentiles(str(ramp), (1,), 0.0, 1.0) == "1.0,305.0"
     assert percentiles(str(scenes / "utm.tif"), (1, 2, 3)) == "none"

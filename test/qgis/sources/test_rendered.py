@@ -23,7 +23,9 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDateTime, QSize, Qt
 from waiting import let_run, wait_until
 
+from ros_sam_qgis.engine.engine import Engine
 from ros_sam_qgis.engine.frames import Frames
+from ros_sam_qgis.engine.process import Launch
 from ros_sam_qgis.session.hover import Hover, Warmer
 from ros_sam_qgis.session.session import Session
 from ros_sam_qgis.session.shape import Shape
@@ -218,6 +220,26 @@ def test_an_object_on_tiles_is_outlined_where_it_is(
     overlap = outline.geometry.intersection(plane).area() / outline.geometry.combine(plane).area()
     assert overlap > (0.6 if bundled else 0.1)
     session.close()
+
+
+def test_a_kept_object_of_a_layer_that_left_before_it_was_drawn_is_rescued(
+    tiles: QgsRasterLayer, truth: dict, engine_python: str, model: str, tmp_path: Path
+) -> None:
+    layer = tiles.clone()
+    starting = Engine(lambda: Launch(engine_python, model))
+    desk = Desk(starting, tmp_path)
+    try:
+        desk.open(layer)
+        desk.click(in_mercator(true_polygon(truth, "utm", 0)).centroid().asPoint(), layer)
+        desk.mouse.key(Qt.Key.Key_Return)
+        assert desk.at.session.awaited == 1
+        QgsProject.instance().removeMapLayer(layer.id())
+        wait_until(lambda: not desk.at.session.leaving, 120, "the object to be given up")
+        told = desk.iface.messages()
+        assert any("no outline yet" in text and "rescued_objects.gpkg" in text for text in told)
+    finally:
+        desk.close()
+        starting.stop()
 
 
 def test_tiles_are_sent_once_and_then_previewed(tiles: QgsRasterLayer, truth: dict, engine) -> None:

@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from osgeo import ogr
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtXml import QDomDocument
 from waiting import Heard, wait_until
 
 from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.store import output
 from ros_sam_qgis.store.keeper import Keeper, rescue
-from ros_sam_qgis.store.output import FILE, PLACED, ROLE, Key
-from ros_sam_qgis.store.target import Place
+from ros_sam_qgis.store.output import FILE, PLACED, ROLE, Key, own_layers, table_of
+from ros_sam_qgis.store.target import Place, create_geopackage, open_layer
 
 UTM = QgsCoordinateReferenceSystem("EPSG:25833")
 NOWHERE = QgsCoordinateReferenceSystem()
+SOURCE = "/data/scene.tif"
+PIXELS = table_of(NOWHERE, "scene", SOURCE)
 
 
 @pytest.fixture
@@ -39,9 +42,16 @@ def keeper(folder: Path) -> Iterator[Keeper]:
     one.prepared.close()
 
 
-def kept(object_id: str, crs: QgsCoordinateReferenceSystem = UTM) -> KeptObject:
-    square = QgsGeometry.fromRect(QgsRectangle(400000.0, 5800000.0, 400005.0, 5800002.5))
-    return KeptObject(square, crs, {"prompt_id": object_id, "score": 0.5}, "ship", layer_name="scene")
+def kept(
+    object_id: str,
+    crs: QgsCoordinateReferenceSystem = UTM,
+    corner: tuple[float, float] = (400000.0, 5800000.0),
+    source: str = SOURCE,
+) -> KeptObject:
+    x, y = corner
+    square = QgsGeometry.fromRect(QgsRectangle(x, y, x + 5.0, y + 2.5))
+    attributes = {"prompt_id": object_id, "score": 0.5, "source": source}
+    return KeptObject(square, crs, attributes, "ship", layer_name="scene")
 
 
 def ids(path: Path, table: str = PLACED) -> list[str]:
@@ -53,7 +63,7 @@ def beside(folder: Path) -> set[str]:
     return {name for name in os.listdir(folder) if not name.startswith("project")}  # the project's own
 
 
-@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, "pixels_scene")], ids=["utm", "pixels"])
+@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, PIXELS)], ids=["utm", "pixels"])
 def test_the_first_object_comes_with_its_file(
     keeper: Keeper, folder: Path, monkeypatch: pytest.MonkeyPatch, crs: Any, table: str
 ) -> None:
@@ -61,7 +71,7 @@ def test_the_first_object_comes_with_its_file(
         raise AssertionError("the file was not at hand")
 
     monkeypatch.setattr(output, "create_geopackage", made_at_once)
-    keeper.expect(crs, "scene")
+    keeper.expect(crs, "scene", SOURCE)
     wait_until(lambda: keeper.prepared.is_ready(table, crs), 30, "the empty file")
     assert beside(folder) == set()
     keeper.keep(kept("first", crs))
@@ -79,8 +89,8 @@ def test_the_first_object_comes_with_its_file(
 
 @pytest.mark.parametrize("wait", [False, True], ids=["not-ready", "of-another-crs"])
 def test_an_object_does_not_wait_for_a_file_made_ahead(keeper: Keeper, folder: Path, wait: bool) -> None:
-    keeper.expect(UTM, "scene")
-    other = QgsCoordinateReferenceSystem("EPSG:4326")
+    keeper.expect(UTM, "scene", SOURCE)
+    other = QgsCoordinateReferenceSystem("EPSG:25832")
     if wait:
         wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
     keeper.keep(kept("first", other if wait else UTM))
@@ -90,13 +100,13 @@ def test_an_object_does_not_wait_for_a_file_made_ahead(keeper: Keeper, folder: P
 def test_a_file_that_is_there_is_never_replaced(keeper: Keeper, folder: Path, project: QgsProject) -> None:
     keeper.keep(kept("yesterday"))
     project.removeAllMapLayers()
-    keeper.expect(UTM, "scene")
+    keeper.expect(UTM, "scene", SOURCE)
     wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
     keeper.keep(kept("today"))
     assert ids(folder / FILE) == ["yesterday", "today"]
 
 
-@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, "pixels_scene")], ids=["utm", "pixels"])
+@pytest.mark.parametrize(("crs", "table"), [(UTM, PLACED), (NOWHERE, PIXELS)], ids=["utm", "pixels"])
 def test_a_layer_comes_back_to_the_project_as_it_was(
     keeper: Keeper, folder: Path, project: QgsProject, crs: Any, table: str
 ) -> None:
@@ -114,7 +124,7 @@ def test_a_layer_comes_back_to_the_project_as_it_was(
 
 
 def test_nothing_is_left_of_a_file_that_nobody_needed(keeper: Keeper, folder: Path) -> None:
-    keeper.expect(UTM, "scene")
+    keeper.expect(UTM, "scene", SOURCE)
     wait_until(lambda: keeper.prepared.is_ready(PLACED, UTM), 30, "the empty file")
     made = keeper.prepared.folder
     keeper.prepared.close()
@@ -154,3 +164,58 @@ def test_a_correction_that_does_not_fit_gives_way_to_the_next(
     keeper.keep(replace(kept("a"), geometry=other, corrects=place))
     (written,) = mine.getFeatures()
     assert written.geometry().equals(other) and not keeper.waiting and len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("crs", "corner", "table"),
+    [
+        ("EPSG:32648", (370000.0, 143000.0), "objects_epsg_32648"),
+        ("EPSG:4326", (103.8, 1.3), "objects_epsg_4326"),
+        ("IAU_2015:30100", (10.0, 10.0), "objects_iau_2015_30100"),
+        ('LOCAL_CS["site",UNIT["metre",1]]', (10.0, 10.0), None),
+    ],
+    ids=["singapore", "degrees", "moon", "site"],
+)
+@pytest.mark.parametrize("last_resort", [False, True], ids=["beside", "rescued"])
+def test_what_the_first_crs_does_not_reach_has_a_layer_of_its_own(
+    keeper: Keeper, folder: Path, crs: str, corner: tuple[float, float], table: str | None, last_resort: bool
+) -> None:
+    there = QgsCoordinateReferenceSystem(crs) if table else QgsCoordinateReferenceSystem.fromWkt(crs)
+    if not there.isValid():
+        pytest.skip(f"this PROJ does not know {crs}")
+    here, far = kept("berlin"), kept("far", there, corner)
+    path = folder / (FILE if not last_resort else "rescued.gpkg")
+    if last_resort:
+        assert rescue([here, far], str(path)) == ([], "")
+    else:
+        keeper.keep(here)
+        keeper.keep(far)
+        assert len(own_layers()) == 2 and not keeper.waiting
+    assert ids(path) == ["berlin"]
+    dataset = ogr.Open(str(path))
+    assert dataset.GetLayerCount() == 2 and table in (None, dataset.GetLayer(1).GetName())
+    (polygon,) = [feature.GetGeometryRef().GetEnvelope() for feature in dataset.GetLayer(1)]
+    assert (polygon[0], polygon[2]) == pytest.approx(corner)
+
+
+def test_images_of_one_name_and_no_crs_have_a_layer_each(keeper: Keeper, folder: Path) -> None:
+    keeper.keep(kept("one", NOWHERE, source="/a/scene.png"))
+    keeper.keep(kept("two", NOWHERE, source="/b/scene.png"))
+    assert len(own_layers()) == 2
+    assert ids(folder / FILE, table_of(NOWHERE, "scene", "/a/scene.png")) == ["one"]
+
+
+def test_a_pasted_style_makes_no_output_of_a_layer(
+    keeper: Keeper, folder: Path, project: QgsProject, tmp_path: Path
+) -> None:
+    keeper.keep(kept("first"))
+    (objects,) = own_layers()
+    create_geopackage(str(tmp_path / "buildings.gpkg"), "buildings", UTM)
+    buildings = open_layer(str(tmp_path / "buildings.gpkg"), "buildings", "Buildings")
+    style = QDomDocument()
+    assert not objects.exportNamedStyle(style)
+    assert buildings.importNamedStyle(style)[0] and buildings.customProperty(ROLE) == PLACED
+    project.removeAllMapLayers()
+    project.addMapLayer(buildings)
+    keeper.keep(kept("second"))
+    assert buildings.featureCount() == 0 and ids(folder / FILE) == ["first", "second"]

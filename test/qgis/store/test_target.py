@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from osgeo import ogr
 from qgis.core import (
+    NULL,
     QgsCoordinateReferenceSystem,
     QgsGeometry,
     QgsProject,
@@ -18,6 +19,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import Qt
 
 from ros_sam_qgis.session.session import KeptObject
 from ros_sam_qgis.store.target import (
@@ -114,6 +116,31 @@ def test_rewritten_and_restored(target: Target, path: Path) -> None:
     assert row["class"] == "ship" and "400050" not in row["wkt"]
     target.restore(place, after)
     assert on_disk(path)[0]["class"] == "airplane"
+
+
+def test_taking_a_correction_back_leaves_the_users_own_fields(users: tuple[Target, Path]) -> None:
+    target, path = users
+    target.add_missing()
+    place = target.write(kept("a1"))
+    before = target.rewrite(place, kept("a1", 400050.0, class_name="airplane"))
+    note = target.layer.fields().indexOf("note")
+    target.layer.dataProvider().changeAttributeValues({place.fid: {note: "checked by Anna"}})
+    target.restore(place, before)
+    (row,) = on_disk(path, "mine")
+    assert (row["class"], row["note"]) == ("ship", "checked by Anna") and "400050" not in row["wkt"]
+
+
+def test_fields_of_another_kind_are_named_and_left_empty(tmp_path: Path) -> None:
+    fields = ("class:integer", "source:integer", "time:datetime", "SCORE:double", "prompt_id:integer")
+    memory = QgsVectorLayer(
+        "Polygon?crs=EPSG:25833&" + "&".join(f"field={one}" for one in fields), "m", "memory"
+    )
+    target = Target(memory)
+    assert target.unfit() == ["class", "prompt_id", "source"] and "score" not in target.missing()
+    place = target.write(kept())
+    found = target.find(place)
+    assert [found[name] for name in ("class", "source", "prompt_id")] == [NULL] * 3
+    assert found["SCORE"] == 0.875 and found["time"].toString(Qt.DateFormat.ISODate) == ATTRIBUTES["time"]
 
 
 def test_an_object_is_found_by_its_id_when_its_number_changed(target: Target) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from layers import inner_point, true_polygon
+from layers import inner_point, raster, true_polygon
 from osgeo import gdal
 from qgis.core import (
     QgsDateTimeRange,
@@ -24,10 +24,12 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDateTime, QSize, Qt
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QDialogButtonBox
+from qgis.PyQt.QtXml import QDomDocument
 from videos import of_group, opened, wish
 from waiting import wait_until
 
 from ros_sam_qgis.dock.look_dialog import LookDialog
+from ros_sam_qgis.sources.file_source import FRAME, FileSource
 from ros_sam_qgis.sources.native import percentiles
 from ros_sam_qgis.sources.style import Look, look_of
 from ros_sam_qgis.video.layers import VIDEO, to_qt
@@ -186,6 +188,53 @@ def test_a_video_of_a_project_of_before_still_plays(desk: Desk, scenes: Path) ->
     desk.at.set_layer(frames[0])
     desk.dock.frames_box.next.click()
     assert desk.at.layer is frames[1]
+
+
+def test_a_video_opened_again_with_another_start_has_its_times(desk: Desk, scenes: Path, truth: dict) -> None:
+    """The engine knows a frame with the time that it had."""
+    point = inner_point(true_polygon(truth, "utm", PLANE))
+    for hour in (10, 11):
+        start = datetime(2024, 5, 1, hour, tzinfo=UTC)
+        frames = opened(desk, wish(scenes / "video", start=start, step_s=1.0))
+        desk.show(frames)
+        desk.click(point, frames[0])
+        desk.settle()
+        desk.mouse.key(Qt.Key.Key_Return)
+        QgsProject.instance().removeMapLayers([frame.id() for frame in frames])
+    assert [row["time"] for row in desk.rows()] == ["2024-05-01T10:00:00Z", "2024-05-01T11:00:00Z"]
+
+
+def test_a_pasted_style_makes_no_frame_of_another_image(desk: Desk, scenes: Path) -> None:
+    frames = opened(desk, wish(scenes / "video"))
+    other = raster(scenes, "utm")
+    QgsProject.instance().addMapLayer(other)
+    style = QDomDocument()
+    assert not frames[0].exportNamedStyle(style)
+    assert other.importNamedStyle(style)[0] and other.customProperty(FRAME)
+    assert frames_of(other) == [] and other not in frames_of(frames[0])
+    assert (FileSource(other).frame, FileSource(other).time) == ("", None)
+
+
+def test_the_box_says_of_a_project_that_is_read_how_its_objects_show(
+    desk: Desk, scenes: Path, truth: dict, project: QgsProject
+) -> None:
+    frames, box = opened(desk, wish(scenes / "video")), desk.dock.frames_box
+    desk.show(frames)
+    desk.click(inner_point(true_polygon(truth, "utm", PLANE)), frames[0])
+    desk.settle()
+    desk.mouse.key(Qt.Key.Key_Return)
+    box.only_then.setChecked(True)
+    path = project.fileName()
+    assert project.write()
+    project.clear()
+    assert not box.only_then.isChecked()
+    assert project.read(path)
+    layers = [one for one in project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
+    desk.at.set_layer(layers[0])
+    assert box.only_then.isChecked()
+    box.only_then.setChecked(False)
+    desk.at.set_layer(layers[1])
+    assert not box.only_then.isChecked()
 
 
 def test_one_stretch_for_all_frames(desk: Desk, tmp_path: Path, scenes: Path) -> None:
