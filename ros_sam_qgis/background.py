@@ -35,7 +35,7 @@ class _Task(QgsTask):
         steered: bool,
     ) -> None:
         # Who cancels what does not look for it would only leave those who wait without an answer.
-        super().__init__(title, QgsTask.Flag.CanCancel if steered else QgsTask.Flag(0))
+        super().__init__(title, QgsTask.Flag.CanCancel if steered else QgsTask.Flag.CancelWithoutPrompt)
         self._steered = steered
         self._work, self._done, self._failed, self._expected = work, done, failed, expected
         self._owner = owner

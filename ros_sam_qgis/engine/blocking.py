@@ -21,6 +21,7 @@ from ..i18n import tr
 from .environment import sanitised
 from .errors import CONNECTION_LOST, EngineError, EngineRefused, Failure
 from .process import Address, Launch
+from .remote import connection_to
 from .texts import text_of_error
 
 START_S = 300.0
@@ -102,10 +103,8 @@ class BlockingEngine:
 
     def _call(self, method: str, path: str, body: bytes, kind: str) -> _Response:
         assert self._address is not None
-        parts = urlsplit(self._address.url)
-        secure = parts.scheme == "https"
-        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connect(parts.hostname or "", parts.port)
+        connection = connection_to(self._address.url)
+        path = urlsplit(self._address.url).path.rstrip("/") + path
         watch = _Watch(connection, self._cancelled)
         headers = {"Authorization": f"Bearer {self._address.token}", "Content-Type": kind}
 
@@ -133,18 +132,21 @@ class BlockingEngine:
     def _start(self, launch: Launch) -> Address:
         token = secrets.token_urlsafe(32)
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        self._process = subprocess.Popen(
-            [launch.python, *launch.arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if launch.log else None,
-            env=sanitised(os.environ, launch.prefix),
-            creationflags=flags,
-        )
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
-        stdin.write(json.dumps({"token": token}).encode() + b"\n")
-        stdin.flush()
+        try:
+            self._process = subprocess.Popen(
+                [launch.python, *launch.arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL if launch.log else None,
+                env=sanitised(os.environ, launch.prefix),
+                creationflags=flags,
+            )
+            stdin, stdout = self._process.stdin, self._process.stdout
+            assert stdin is not None and stdout is not None
+            stdin.write(json.dumps({"token": token}).encode() + b"\n")
+            stdin.flush()
+        except OSError as error:
+            raise _no_start(str(error)) from error
         lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
         end = time.monotonic() + START_S

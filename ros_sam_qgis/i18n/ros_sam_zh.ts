@@ -512,7 +512,7 @@ Bands and stretch are those of the layer's style unless given. Pixels are read a
 
 Points: clicks, in any CRS. Without further fields each point is an object of its own.
 
-Field of the object: points with the same value belong to one object.
+Field of the object: points with the same value belong to one object; one without a value is an object of its own.
 
 Field of the label: 0 marks points beside the object, every other value points on it.
 
@@ -521,7 +521,7 @@ The result has a polygon for each object that gave one, in the CRS of the image,
 
 点：相当于鼠标单击，可为任意坐标参照系。若不指定其他字段，每个点为一个独立的目标。
 
-目标字段：值相同的点属于同一目标。
+目标字段：值相同的点属于同一目标；没有值的点为一个独立的目标。
 
 标签字段：0 表示目标之外的点，其他值表示目标上的点。
 
@@ -730,6 +730,10 @@ The result has a polygon for each object that gave one, in the CRS of the image,
     <message>
       <source>That place is beside the image.</source>
       <translation>该位置在影像之外。</translation>
+    </message>
+    <message>
+      <source>The CRS of {layer}, {crs}, does not reach the object; choose another output layer.</source>
+      <translation>{layer} 的坐标参照系 {crs} 无法表示该目标的位置；请选择其他输出图层。</translation>
     </message>
     <message>
       <source>The chosen device is not available: {why}</source>
@@ -1096,6 +1100,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
       <translation>共 {count} 个目标，已提取 {found} 个轮廓。</translation>
     </message>
     <message>
+      <source>{id}: it has {count} points; an object may have {most}.</source>
+      <translation>{id}：共有 {count} 个点；每个目标最多 {most} 个点。</translation>
+    </message>
+    <message>
       <source>{layer} and the image are not both georeferenced; choose another output layer.</source>
       <translation>{layer} 与影像并非都具有地理参考；请选择其他输出图层。</translation>
     </message>
@@ -1110,6 +1118,14 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{layer} did not take the object: {why}</source>
       <translation>{layer} 未能保存目标：{why}</translation>
+    </message>
+    <message>
+      <source>{layer} has attributes {names} of another kind; they stay empty for kept objects.</source>
+      <translation>{layer} 的属性 {names} 类型不符；保存目标时这些属性将留空。</translation>
+    </message>
+    <message>
+      <source>{layer} has left the project before it was drawn.</source>
+      <translation>{layer} 在绘制之前已从工程中移除。</translation>
     </message>
     <message>
       <source>{layer} has no attributes {names}. Add them to it? Without them they are not kept.</source>
@@ -1170,6 +1186,10 @@ Times come from the files' names (such as 20240501T100000) unless a first time i
     <message>
       <source>{path} exists already. Replace it?</source>
       <translation>{path} 已存在。要替换它吗？</translation>
+    </message>
+    <message>
+      <source>{path} has no band {number}; it has {count}.</source>
+      <translation>{path} 没有波段 {number}；共有 {count} 个波段。</translation>
     </message>
     <message>
       <source>{path} has no georeference that the frames could take</source>

@@ -14,6 +14,10 @@ from ..sources.file_source import FileSource
 from ..sources.native import percentiles, read_window
 from ..sources.source import Window, grown
 
+MOST_POINTS = 256
+"""Points of one object that the engine takes."""
+BATCH = 2000
+"""Prompts of one call where the engine reads the image itself: a body has a limit."""
 CHUNK = 64
 """Prompts of one call where pixels have to be sent."""
 MARGIN_PX = 512
@@ -101,9 +105,10 @@ class Asker(Registered):
             yield by_id[_id_of(answer)], answer
 
     def _streamed(self, bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for line in self._lines("/v1/batch", {"prompts": bodies}):
-            if line["event"] in ("segment", "failure"):
-                yield {line["event"]: line[line["event"]]}
+        for start in range(0, len(bodies), BATCH):
+            for line in self._lines("/v1/batch", {"prompts": bodies[start : start + BATCH]}):
+                if line["event"] in ("segment", "failure"):
+                    yield {line["event"]: line[line["event"]]}
 
     def _sending(self, bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(bodies), CHUNK):

@@ -18,7 +18,7 @@ from ..engine.texts import text_of_error
 from ..i18n import tr
 from ..sources.grid import name_of, wkt_of
 from ..sources.source import SourceError
-from .asking import Asker, Request
+from .asking import MOST_POINTS, Asker, Request
 from .raster import RasterAlgorithm
 
 
@@ -59,18 +59,24 @@ class SegmentAlgorithm(RasterAlgorithm):
         other = crs.isValid() and crs != self._source.crs
         wkt, crs_name = (wkt_of(crs), name_of(crs)) if other else (None, "")
         model = self.model_of(parameters, context)
-        done = failed = 0
+        done = found = 0
+        for request in requests:
+            if len(request.prompts.points) > MOST_POINTS:
+                text = tr("{id}: it has {count} points; an object may have {most}.")
+                count = len(request.prompts.points)
+                feedback.pushWarning(text.format(id=request.id, count=count, most=MOST_POINTS))
+        asked = [one for one in requests if len(one.prompts.points) <= MOST_POINTS]
         try:
             with BlockingEngine(self._choice, feedback.isCanceled) as engine:
                 asker = Asker(engine, self._source, shape.body(), model)
-                for request, answer in asker.answers(requests, wkt):
+                for request, answer in asker.answers(asked, wkt):
                     if "segment" in answer:
+                        found += 1
                         sink.add(self.feature(answer["segment"], shape, request.class_name, crs_name))
                     else:
-                        failed += 1
                         feedback.pushWarning(f"{request.id}: {text_of_error(answer['failure'])}")
                     done += 1
-                    feedback.setProgress(100 * done / len(requests))
+                    feedback.setProgress(100 * done / len(asked))
             sink.open()
         except EngineCancelled:
             sink.open()
@@ -80,6 +86,6 @@ class SegmentAlgorithm(RasterAlgorithm):
         finally:
             destination = sink.close()
         told = tr("{found} of {count} objects were outlined.")
-        feedback.pushInfo(told.format(found=done - failed, count=len(requests)))
+        feedback.pushInfo(told.format(found=found, count=len(requests)))
         self.style(context, destination)
         return {self.OUTPUT: destination}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    NULL,
+    QgsFeature,
     QgsFeatureSource,
     QgsProcessing,
     QgsProcessingContext,
@@ -42,7 +44,8 @@ class SegmentByPoints(SegmentAlgorithm):
         return tr(
             "Outlines the object under each point.\n\n"
             "Points: clicks, in any CRS. Without further fields each point is an object of its own.\n\n"
-            "Field of the object: points with the same value belong to one object.\n\n"
+            "Field of the object: points with the same value belong to one object; one without a value is an "
+            "object of its own.\n\n"
             "Field of the label: 0 marks points beside the object, every other value points on it.\n\n"
             "The result has a polygon for each object that gave one, in the CRS of the image, with its "
             "expected IoU (score), area and perimeter on the ground, and where it comes from. Objects that "
@@ -70,7 +73,7 @@ class SegmentByPoints(SegmentAlgorithm):
         for feature in source.getFeatures():
             if not feature.hasGeometry():
                 continue
-            key = str(feature[by_object]) if by_object else str(feature.id())
+            key = _object_of(feature, by_object)
             label = 0 if by_label and str(feature[by_label]) in ("0", "0.0", "false", "False") else 1
             request = found.setdefault(key, Request(key, Prompts()))
             for vertex in feature.geometry().vertices():
@@ -78,3 +81,11 @@ class SegmentByPoints(SegmentAlgorithm):
             if by_class and not request.class_name:
                 request.class_name = str(feature[by_class] or "")
         return list(found.values())
+
+
+def _object_of(feature: QgsFeature, field: str) -> str:
+    """Return the id of the object that a point belongs to."""
+    if not field:
+        return str(feature.id())
+    value = feature[field]
+    return f"feature {feature.id()}" if value is None or value == NULL else str(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QWidget
+from qgis.PyQt.QtWidgets import QApplication, QWidget
 
 from ..dock.dock import SegmentDock
 from ..engine.engine import Engine
@@ -67,10 +67,13 @@ class SettingsDesk(QObject):
         self._iface.showOptionsDialog(self._iface.mainWindow(), SettingsPage.NAME)
 
     def set_up(self) -> None:
-        """Open the dialog that sets the engine up."""
+        """Open the dialog that sets the engine up; over QGIS's options, which let no other window be used."""
         if self._dialog is None:
             self._dialog = SetupDialog(self.installer, self._iface.mainWindow())
             self._dialog.finished.connect(self._on_dialog_closed)
+        if QApplication.activeModalWidget() not in (None, self._dialog):
+            self._dialog.hide()  # what it is to others may only change while it does not show
+            self._dialog.setModal(True)
         self._dialog.show()
         self._dialog.raise_()
 

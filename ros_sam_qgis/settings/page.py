@@ -89,11 +89,11 @@ class SettingsPage(QgsOptionsPageWidget):
         self.named = QRadioButton(tr("A Python of mine that has ros-sam[engine]"))
         self.remote = QRadioButton(tr("On another machine"))
         self.state = QLabel()
-        build = QPushButton(tr("Set up or repair…"))
-        build.clicked.connect(lambda: self._set_up())
+        self.build = QPushButton(tr("Set up or repair…"))
+        self.build.clicked.connect(lambda: self._set_up())
         row = QHBoxLayout()
         row.addWidget(self.state, 1)
-        row.addWidget(build)
+        row.addWidget(self.build)
         self.python, self.address, self.token = QgsFileWidget(), QLineEdit(), QLineEdit()
         self.address.setPlaceholderText("https://gpu.example.org:8765")
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
@@ -109,7 +109,7 @@ class SettingsPage(QgsOptionsPageWidget):
         form.addRow(tr("Token"), self.token)
         form.addRow(tr("Device of an engine on this machine"), self.device)
         for button, widgets in (
-            (self.own, [build]),
+            (self.own, [self.build]),
             (self.named, [self.python]),
             (self.remote, [self.address, self.token]),
         ):

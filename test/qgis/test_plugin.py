@@ -13,7 +13,7 @@ from layers import inner_point, raster, true_polygon
 from mouse import Mouse
 from qgis.core import QgsApplication, QgsCredentials, QgsProject
 from qgis.PyQt.QtCore import QEvent, Qt
-from qgis.PyQt.QtWidgets import QApplication, QDockWidget
+from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget
 from waiting import Heard, let_run, wait_until
 
 import ros_sam_qgis
@@ -21,6 +21,7 @@ from ros_sam_qgis.engine.engine import Status
 from ros_sam_qgis.install import installer
 from ros_sam_qgis.install.plan import Step, Variant
 from ros_sam_qgis.settings import store as settings
+from ros_sam_qgis.settings.setup_dialog import SetupDialog
 
 
 class Asker(QgsCredentials):
@@ -148,6 +149,26 @@ def test_with_the_set_up_open_it_leaves_nothing(iface: Interface) -> None:
     wait_until(lambda: dialog.python.count() > 0 or dialog.step.text().strip(), 60)
     plugin.unload()
     wait_until(lambda: state_of(iface) == before, 30)
+
+
+def test_the_set_up_can_be_used_over_qgis_s_options(iface: Interface) -> None:
+    plugin = ros_sam_qgis.classFactory(iface)
+    plugin.initGui()
+    options = QDialog(iface.mainWindow())
+    options.setModal(True)
+    try:
+        plugin.dock.setup.click()
+        (dialog,) = iface.window.findChildren(SetupDialog)
+        assert not dialog.isModal()
+        options.show()
+        plugin.desk.page(options).build.click()
+        assert QApplication.activeModalWidget() is dialog and dialog.isVisible()
+        dialog.close()
+        assert QApplication.activeModalWidget() is options
+    finally:
+        options.close()
+        options.deleteLater()
+        plugin.unload()
 
 
 def test_qgis_process_needs_the_provider_only() -> None:

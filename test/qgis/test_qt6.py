@@ -29,6 +29,8 @@ def offences(source: str) -> Iterator[str]:
             if module.startswith("qgis.PyQt."):
                 classes[name] = getattr(importlib.import_module(module), name)
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node).endswith("Flag(0)"):
+            yield f"{node.lineno}: {ast.unparse(node)}, which an enum of Qt 6 may not have"
         name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
         if name in GONE:
             yield f"{node.lineno}: {name}"
@@ -52,6 +54,7 @@ def test_a_module_runs_with_both(path: Path) -> None:
         "from qgis.PyQt.QtCore import Qt\nQt.LeftButton",
         "from qgis.PyQt.QtWidgets import QMessageBox\nQMessageBox.Yes",
         "from qgis.PyQt.QtNetwork import QNetworkReply\nQNetworkReply.NoError",
+        "from qgis.core import QgsTask\nQgsTask.Flag(0)",
     ],
 )
 def test_offences_are_found(line: str) -> None:

@@ -11,6 +11,8 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsFeature,
+    QgsGeometry,
+    QgsPointXY,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -21,6 +23,9 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas
 
 from ros_sam_qgis.engine.engine import Engine
+from ros_sam_qgis.engine.process import Launch
+from ros_sam_qgis.processing import asking
+from ros_sam_qgis.processing.asking import MOST_POINTS
 from ros_sam_qgis.processing.raster import Styler
 from ros_sam_qgis.session.shape import Shape
 from ros_sam_qgis.sources.file_source import FileSource
@@ -151,6 +156,55 @@ def test_points_are_grouped_into_objects(engine: Engine, scenes: Path, truth: di
     rows = rows_of(result)
     assert set(rows) == {"jet", "truck"}
     assert rows["jet"]["prompt"] == "points" and rows["truck"]["prompt"] == "point"
+
+
+def points_layer(clicks: list[tuple[QgsPointXY, str | None]], copies: int = 1) -> QgsVectorLayer:
+    """Return points, or several points at one place, with the object that each belongs to."""
+    points = QgsVectorLayer("MultiPoint?crs=EPSG:25833&field=object:string(9)", "points", "memory")
+    for point, name in clicks:
+        feature = QgsFeature(points.fields())
+        feature.setGeometry(QgsGeometry.fromMultiPointXY([point] * copies))
+        feature.setAttributes([name])
+        points.dataProvider().addFeatures([feature])
+    return points
+
+
+def test_points_without_an_object_are_objects_of_their_own(
+    engine: Engine, scenes: Path, truth: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "BATCH", 2)  # several calls
+    plane, truck = (inner_point(true_polygon(truth, "utm", index)) for index in (PLANE, TRUCK))
+    points = points_layer([(plane, None), (truck, None), (plane, "jet"), (plane, "jet")])
+    parameters = {"INPUT": raster(scenes, "utm"), "PROMPTS": points, "OBJECT_FIELD": "object"}
+    rows = rows_of(run("segment_by_points", {**parameters, "OUTPUT": "memory:"}))
+    assert [row["prompt"] for row in rows.values()] == ["point", "point", "points"]
+    assert list(rows)[2] == "jet"
+
+
+def test_an_object_of_too_many_points_is_named_and_the_others_are_done(
+    engine: Engine, scenes: Path, truth: dict
+) -> None:
+    plane, truck = (inner_point(true_polygon(truth, "utm", index)) for index in (PLANE, TRUCK))
+    points = points_layer([(plane, "many")], copies=MOST_POINTS + 1)
+    points.dataProvider().addFeatures(list(points_layer([(truck, "one")]).getFeatures()))
+    told = Told()
+    parameters = {"INPUT": raster(scenes, "utm"), "PROMPTS": points, "OBJECT_FIELD": "object"}
+    rows = rows_of(run("segment_by_points", {**parameters, "OUTPUT": "memory:"}, told))
+    assert list(rows) == ["one"]
+    assert told.warnings == ["many: it has 257 points; an object may have 256."]
+
+
+def test_an_interpreter_that_is_gone_is_said(
+    scenes: Path, truth: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ros_sam_qgis.engine import running
+
+    monkeypatch.setattr(running, "address", None)
+    gone = Launch("/nowhere/python", "ros-sam-tiny")
+    monkeypatch.setattr("ros_sam_qgis.settings.store.choice", lambda: gone)
+    boxes = boxes_layer(truth, "utm", [PLANE], "EPSG:25833")
+    with pytest.raises(QgsProcessingException, match=r"could not be started: .*/nowhere/python"):
+        run("segment_by_boxes", {"INPUT": raster(scenes, "utm"), "PROMPTS": boxes, "OUTPUT": "memory:"})
 
 
 def test_a_box_beside_the_image_is_named_and_the_others_are_done(
