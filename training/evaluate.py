@@ -22,7 +22,7 @@ from PIL import Image
 from ros_sam_core.errors import ConfigInvalid, OutputFailed, RosSamError
 from ros_sam_core.predict.cache import CacheOptions
 from ros_sam_core.predict.segmenter import Segmenter
-from training.evaluation.data import guess_spec, open_scenes
+from training.evaluation.data import guess_spec, open_scenes, read_left_out
 from training.evaluation.measure import Plan, measure
 from training.evaluation.methods import (
     FilledBox,
@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--count-share", type=float, default=1.0, help="share of the images on which clicks are counted")
     add("--aside", type=float, help="only the share of images that training sets aside")
+    add(
+        "--without", type=Path, help="leave out the objects that `training.leakage --json` wrote to this file"
+    )
     add("--limit", type=int, default=0, help="only so many images, spread over the set")
     add("--reduce", type=int, default=1, help="reduce the images by area averaging first")
     add("--output", type=Path, help="folder for report.json, report.md and overlays.png")
@@ -99,8 +102,11 @@ def run(options: argparse.Namespace) -> None:
     if options.most_clicks < 0 or not 0 <= options.count_share <= 1:
         raise ConfigInvalid("--most-clicks must be 0 or more, --count-share a share, 0 to 1")
     spec = guess_spec(options.data, **spec_fields(options))
-    make_folders(options)
-    scenes, told = open_scenes(spec, aside=options.aside, limit=options.limit, reduce=options.reduce)
+    make_folders(options.output, options.json)
+    without = read_left_out(options.without) if options.without else {}
+    scenes, told = open_scenes(
+        spec, aside=options.aside, limit=options.limit, reduce=options.reduce, without=without
+    )
     log.info("%s", told)
     segmenter = Segmenter.from_pretrained(options.model, options.device, cache=CacheOptions(disk_mb=0))
     methods = make_methods(segmenter, options.peers)
@@ -130,15 +136,19 @@ def run(options: argparse.Namespace) -> None:
         log.info("written to %s", options.output)
 
 
-def make_folders(options: argparse.Namespace) -> None:
+def make_folders(output: Path | None, figures: Path | None) -> None:
     """Make the folders of the results, which come after hours of work.
+
+    Args:
+        output: Folder of all results.
+        figures: File of the figures.
 
     Raises:
         OutputFailed: One cannot be made or written to, or the place of the figures is a folder.
     """
-    if options.json and options.json.is_dir():
-        raise OutputFailed(f"--json {options.json} is a folder; name a file")
-    for folder in filter(None, (options.output, options.json and options.json.parent)):
+    if figures and figures.is_dir():
+        raise OutputFailed(f"--json {figures} is a folder; name a file")
+    for folder in filter(None, (output, figures and figures.parent)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,12 @@ def guess_spec(path: Path, layout: str = "", images: str = "", **labels: Any) ->
 
 
 def open_scenes(
-    spec: DatasetSpec, *, aside: float | None = None, limit: int = 0, reduce: int = 1
+    spec: DatasetSpec,
+    *,
+    aside: float | None = None,
+    limit: int = 0,
+    reduce: int = 1,
+    without: Mapping[str, Collection[int]] | None = None,
 ) -> tuple[list[Scene], str]:
     """Open the scenes to evaluate on.
 
@@ -51,6 +57,7 @@ def open_scenes(
         aside: Only the share of the images that training sets aside.
         limit: Only this many of them, spread over the set; 0 is all.
         reduce: Factor by which images are reduced, by area averaging.
+        without: By the image's name, the ids of the objects to leave out.
 
     Returns:
         The scenes with objects, and what was read and left out, in words.
@@ -67,6 +74,8 @@ def open_scenes(
     scenes: Sequence[Scene] = found.scenes
     if aside is not None:
         scenes = split_scenes(scenes, aside, seed=0)[1]
+    if without:
+        scenes = leave_out(scenes, without)
     scenes = [scene for scene in scenes if scene.objects]
     if limit and limit < len(scenes):
         scenes = [scenes[int(i)] for i in np.linspace(0, len(scenes) - 1, limit).round()]
@@ -75,6 +84,38 @@ def open_scenes(
     if not scenes:
         raise DatasetError(f"{spec.path}: no image has an object that could be evaluated on")
     return list(scenes), found.summary()
+
+
+def read_left_out(path: Path) -> dict[str, set[int]]:
+    """Read which objects to leave out, as `training.leakage` writes them: ids by the image's name.
+
+    Raises:
+        DatasetError: It cannot be read, or is something else.
+    """
+    found: dict[str, set[int]] = {}
+    try:
+        for row in json.loads(path.read_text()):
+            found.setdefault(str(row["image"]), set()).update(int(number) for number in row["objects"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path} is not what training.leakage --json writes: {error}") from error
+    return found
+
+
+def leave_out(scenes: Sequence[Scene], without: Mapping[str, Collection[int]]) -> list[Scene]:
+    """Return scenes without some of their objects.
+
+    Raises:
+        DatasetError: None of the objects is there: they are of another data set.
+    """
+    left, found = [], False
+    for scene in scenes:
+        gone = without.get(scene.name, ())
+        objects = tuple(obj for obj in scene.objects if obj.id not in gone)
+        found |= len(objects) < len(scene.objects)
+        left.append(replace(scene, objects=objects))
+    if any(without.values()) and not found:
+        raise DatasetError("none of the objects to leave out is here; were they found in another data set?")
+    return left
 
 
 def reduce_scene(scene: Scene, factor: int) -> Scene:
