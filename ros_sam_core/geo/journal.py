@@ -52,7 +52,8 @@ class Journal:
     Args:
         path: Where.
         crs: Of the geometries in it.
-        work: What the results depend on, by name; a journal of other work is not gone on with.
+        work: What the results depend on, by name; a journal of other work, or in another CRS, is not gone on
+            with.
         count: How many prompts there are.
         resume: Go on with the file if there is one; else there must be none.
 
@@ -76,7 +77,8 @@ class Journal:
         self.failed: dict[int, Failed] = {}
         self.published: set[Stamp] = set()
         self._where: NDArray[np.int64] = np.full((count, 2), -1)
-        self._log = RecordLog(path, _schema(crs), work, resume=resume)
+        place = "" if crs is None else crs.to_wkt()
+        self._log = RecordLog(path, _schema(crs), {**work, "CRS of the output": place}, resume=resume)
         for number, batch in enumerate(self._log.batches()):
             self._index(batch, number)
 

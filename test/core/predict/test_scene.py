@@ -205,6 +205,8 @@ def test_only_the_same_work_is_gone_on_with(model: str, raster: str, output: Pat
         segment_scene(raster, PROMPTS, output, SceneOptions(model=model, resume=True, threads=2))
     with pytest.raises(ResumeRefused, match="another raster, bands or stretch"):
         segment_scene(raster, PROMPTS, output, SceneOptions(model=model, resume=True, stretch="0,120"))
+    with pytest.raises(ResumeRefused, match="another CRS of the output"):
+        segment_scene(raster, PROMPTS, output, SceneOptions(model=model, resume=True, out_crs="EPSG:4326"))
     assert (output.read_bytes(), staging_path(output).read_bytes()) == whole
     output.write_bytes(b"another program's")
     with pytest.raises(OutputExists, match="changed since the run"):
