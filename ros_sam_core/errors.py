@@ -25,6 +25,10 @@ class CrsUnknown(RosSamError, ValueError):
     """A text names no coordinate reference system."""
 
 
+class CrsWithoutMap(RosSamError, ValueError):
+    """Polygons cannot be in a coordinate reference system, for it has no plane of x and y."""
+
+
 class CrsTransformFailed(RosSamError, ValueError):
     """Coordinates have no image in another coordinate reference system."""
 

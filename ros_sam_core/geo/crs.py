@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from ros_sam_core.errors import CrsTransformFailed, CrsUnknown
+from ros_sam_core.errors import CrsTransformFailed, CrsUnknown, CrsWithoutMap
 
 
 def parse_crs(value: Any) -> CRS:
@@ -26,6 +26,25 @@ def parse_crs(value: Any) -> CRS:
         raise CrsUnknown(
             f"{value!r} is no known CRS ({error}); give a code such as EPSG:4326, or WKT"
         ) from error
+
+
+def parse_map_crs(value: Any) -> CRS:
+    """Return the CRS that is meant, in which polygons can be.
+
+    Args:
+        value: as for `parse_crs`.
+
+    Raises:
+        CrsUnknown: if pyproj does not know it.
+        CrsWithoutMap: if it is vertical, geocentric, or of another kind without x and y on a map.
+    """
+    crs = parse_crs(value)
+    if not (crs.is_geographic or crs.is_projected or crs.is_engineering):
+        raise CrsWithoutMap(
+            f"polygons cannot be in {crs_name(crs)}, a {crs.type_name}; give a geographic or projected one, "
+            "such as EPSG:4326"
+        )
+    return crs
 
 
 def crs_name(crs: CRS | None) -> str:

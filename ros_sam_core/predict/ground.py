@@ -12,7 +12,7 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
 from ros_sam_core.errors import CrsTransformFailed, NothingFound, RosSamError
-from ros_sam_core.geo.crs import parse_crs, transform_xy
+from ros_sam_core.geo.crs import parse_map_crs, transform_xy
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.segments import Segment, geometries_in
@@ -48,11 +48,12 @@ def target_crs(origin: Origin, out_crs: Any) -> CRS | None:
 
     Raises:
         CrsUnknown: pyproj does not know it.
+        CrsWithoutMap: Polygons cannot be in it.
         CrsTransformFailed: The frame has no CRS, or none that leads there.
     """
     if out_crs is None:
         return origin.grid.crs
-    target = parse_crs(out_crs)
+    target = parse_map_crs(out_crs)
     if origin.grid.crs is None:
         raise CrsTransformFailed(
             f"{origin.source} has no CRS, so polygons cannot be in {out_crs}; georeference it, or "

@@ -14,7 +14,7 @@ from pyproj import CRS
 
 from ros_sam_core import __version__
 from ros_sam_core.errors import InvalidParameter, LibraryMissing, NothingSegmented, OutputUnsupported
-from ros_sam_core.geo.crs import crs_name, parse_crs
+from ros_sam_core.geo.crs import crs_name, parse_map_crs
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.journal import Failed
 from ros_sam_core.geo.prompt_table import PromptTable
@@ -159,7 +159,7 @@ def checked_output(output: Path, grid: Grid, options: SceneOptions) -> tuple[Pat
     Raises:
         RosSamError: It cannot be written, or not in the CRS asked for.
     """
-    wanted = grid.crs if options.out_crs is None else parse_crs(options.out_crs)
+    wanted = grid.crs if options.out_crs is None else parse_map_crs(options.out_crs)
     target, kind = check_resumable(
         output, wanted, grid=grid, overwrite=options.overwrite, resume=options.resume
     )

@@ -177,6 +177,10 @@ NOTHING_WRITTEN: dict[str, tuple[Case, str]] = {
     "prompt CRS out of reach": (crs_out_of_reach, "prompt 1"),
     "output CRS unknown": (lambda b: b.segment(*GOOD, "--out-crs", "nowhere"), "'nowhere' is no known CRS"),
     "output CRS out of reach": (out_crs_out_of_reach, "cannot transform"),
+    "output CRS vertical": (
+        lambda b: b.segment(*GOOD, "--out-crs", "EPSG:5773"),
+        "EPSG:5773, a Vertical CRS",
+    ),
     "no finite coordinates": (lambda b: b.segment("--box", "1 2 inf 4"), "not finite"),
     "nodata under the point": (nodata_under_the_point, "prompt 1"),
     "NaN under the box": (nan_under_the_box, "prompt 1"),
