@@ -42,7 +42,10 @@ def publish(folder: Path, target: Path, before: tuple[int, int] | None) -> None:
         raise OutputExists(f"{target} was changed by another program in the meantime")
     if before:
         shutil.copymode(target, folder / target.name)
-        _clear_companions(target, {part.name for part in parts})
+    coming = {part.name for part in parts}
+    for companion in _companions_of(target):
+        if companion.name not in coming:
+            companion.unlink(missing_ok=True)
     for part in parts:
         os.replace(part, target.with_name(part.name))
     if os.name == "posix":
@@ -83,14 +86,17 @@ def copy_database(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-def _clear_companions(target: Path, coming: set[str]) -> None:
-    """Take away what would be mistaken for a part of the new file."""
-    companions = [target.with_name(target.name + "-journal")] if target.suffix.lower() == ".gpkg" else []
-    if target.suffix.lower() == ".shp":
-        companions = [target.with_suffix(suffix) for suffix in SHAPEFILE_COMPANIONS]
-    for companion in companions:
-        if companion.name not in coming:
-            companion.unlink(missing_ok=True)
+def what_is_at(target: Path) -> Path | None:
+    """Return a file that is where an output, or one of its companions, is to be; None if there is none."""
+    places = (target, *_companions_of(target))
+    return next((place for place in places if os.path.lexists(place)), None)
+
+
+def _companions_of(target: Path) -> list[Path]:
+    """Return the places of files that are, or would be mistaken for, parts of an output."""
+    if target.suffix.lower() == ".gpkg":
+        return [target.with_name(target.name + "-journal")]
+    return [target.with_suffix(s) for s in SHAPEFILE_COMPANIONS] if target.suffix.lower() == ".shp" else []
 
 
 def _to_disk(path: Path) -> None:

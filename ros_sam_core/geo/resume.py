@@ -12,7 +12,7 @@ from ros_sam_core.errors import OutputExists
 from ros_sam_core.geo.formats import Format
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.journal import Failed, Journal
-from ros_sam_core.geo.publish import failures, stamp
+from ros_sam_core.geo.publish import failures, stamp, what_is_at
 from ros_sam_core.geo.record_log import claim
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.staging import staging_path
@@ -42,9 +42,11 @@ def check_resumable(
             f"{staging} exists: a run that wrote {target.name} is at work or was cut short, and left what it "
             "had finished; give --resume to go on with it, or --overwrite to begin anew"
         )
-    if os.path.lexists(target) and not (overwrite or (resume and staging.exists())):
-        finished = " and nothing of it is left to resume" if resume else ""
-        raise OutputExists(f"{target} exists{finished}; allow to overwrite it, or choose another name")
+    there = what_is_at(target)
+    begun = resume and staging.exists()
+    if there and not (overwrite or (begun and there == target)):
+        finished = " and nothing of it is left to resume" if resume and not begun else ""
+        raise OutputExists(f"{there} exists{finished}; allow to overwrite it, or choose another name")
     return target, kind
 
 

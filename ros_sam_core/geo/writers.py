@@ -36,7 +36,15 @@ from ros_sam_core.geo.crs import crs_name, parse_crs
 from ros_sam_core.geo.formats import Format, Job, format_of, layers_of
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.journal import Journal
-from ros_sam_core.geo.publish import copy_database, failures, folder_beside, publish, settle, stamp
+from ros_sam_core.geo.publish import (
+    copy_database,
+    failures,
+    folder_beside,
+    publish,
+    settle,
+    stamp,
+    what_is_at,
+)
 from ros_sam_core.geo.segments import ATTRIBUTES, Segment
 from ros_sam_core.geo.staging import Staging, staging_path
 
@@ -72,8 +80,9 @@ def open_writer(
     target, kind = check_target(path, crs, append=append, grid=grid)
     if overwrite and append:
         raise InvalidParameter(f"{target}: overwrite and append exclude each other; give one")
-    if os.path.lexists(target) and not (overwrite or append):
-        raise OutputExists(f"{target} exists; allow to overwrite it, or choose another name")
+    there = what_is_at(target)
+    if there and not (overwrite or (append and there == target)):
+        raise OutputExists(f"{there} exists; allow to overwrite it, or choose another name")
     staging = staging_path(target)
     if staging.exists() and not overwrite:
         raise OutputExists(
@@ -218,8 +227,9 @@ class OutputWriter:
         out = folder / self.path.name
         settle(self.path)
         before = stamp(self.path)
-        if before and not self._may_replace(before):
-            raise OutputExists(f"{self.path} was made by another program in the meantime")
+        there = what_is_at(self.path)
+        if there and not (self._may_replace(before) if before else self._overwrite):
+            raise OutputExists(f"{there} was made by another program in the meantime")
         if before and self._append:
             copy_database(self.path, out)
         job = Job(out, self._layer, self.crs, self._staging.read(), self.written, self._grid)

@@ -23,6 +23,7 @@ from ros_sam_core.errors import (
 )
 from ros_sam_core.geo.coco import without_holes
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.resume import check_resumable
 from ros_sam_core.geo.segments import ATTRIBUTES
 from ros_sam_core.geo.staging import read_staging, staging_path
 from ros_sam_core.geo.writers import open_writer
@@ -220,6 +221,29 @@ def test_a_new_shapefile_takes_no_old_index(tmp_path: Path) -> None:
     (tmp_path / "out.qix").write_bytes(b"old")
     write(path, [segment(2)], overwrite=True)
     assert "out.qix" not in names(tmp_path)
+
+
+def test_a_new_shapefile_replaces_no_foreign_table(tmp_path: Path) -> None:
+    old = tmp_path / "out.dbf"
+    old.write_bytes(b"another program's")
+    for refuses in (open_writer, check_resumable):
+        with pytest.raises(OutputExists, match=r"out\.dbf exists"):
+            refuses(tmp_path / "out.shp", UTM)
+    assert old.read_bytes() == b"another program's" and names(tmp_path) == ["out.dbf"]
+    (tmp_path / "out.sbn").write_bytes(b"another program's")
+    path = write(tmp_path / "out.shp", [segment(1)], overwrite=True)
+    assert ids(path) == ["1"] and "out.sbn" not in names(tmp_path)
+
+
+def test_a_table_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    old = tmp_path / "out.dbf"
+    with (
+        pytest.raises(OutputExists, match=r"out\.dbf was made by another program"),
+        open_writer(tmp_path / "out.shp", UTM) as writer,
+    ):
+        writer.write([segment(1)])
+        old.write_bytes(b"another program's")
+    assert old.read_bytes() == b"another program's"
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
