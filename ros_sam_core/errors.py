@@ -141,6 +141,10 @@ class OutputFormatUnknown(RosSamError, ValueError):
     """No format belongs to the suffix of the output's name."""
 
 
+class OutputNameInvalid(RosSamError, ValueError):
+    """No output, or none of its format, can have this name."""
+
+
 class OutputExists(RosSamError, FileExistsError):
     """The output is there already and nobody asked to replace it."""
 

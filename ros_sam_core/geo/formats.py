@@ -20,6 +20,10 @@ from ros_sam_core.geo.geoparquet import write_geoparquet
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.staging import plain_schema
 
+NO_FIRST = "`~!@#$%^&*()+-={}|[]\\:\";'<>?,./"
+RESERVED = ("gpkg", "sqlite_", "ogr_empty_table")
+"""With these GDAL begins no table of a GeoPackage."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -76,6 +80,16 @@ def format_of(path: Path) -> Format:
             return kind
     known = ", ".join(kind.suffix for kind in FORMATS)
     raise OutputFormatUnknown(f"{path}: no format belongs to this suffix; give one of {known}")
+
+
+def layer_of(path: Path) -> str:
+    """Return the name of the layer of an output: the file's, as far as a GeoPackage takes it for a table's.
+
+    Raises:
+        OutputFormatUnknown: if no format belongs to its suffix.
+    """
+    name = path.name[: -len(format_of(path).suffix)].lstrip(NO_FIRST)
+    return name if name and not name.lower().startswith(RESERVED) else f"layer_{name}".rstrip("_")
 
 
 def _ogr(

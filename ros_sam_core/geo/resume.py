@@ -9,7 +9,7 @@ from pathlib import Path
 from pyproj import CRS
 
 from ros_sam_core.errors import OutputExists
-from ros_sam_core.geo.formats import Format
+from ros_sam_core.geo.formats import Format, layer_of
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.journal import Failed, Journal
 from ros_sam_core.geo.publish import failures, stamp, what_is_at
@@ -89,7 +89,7 @@ def open_resumable(
             f"{target} was changed since the run that made it was cut short; give --overwrite too, to "
             "replace it, or move it away"
         )
-    layer = target.name[: -len(kind.suffix)]
+    layer = layer_of(target)
     return ResumableWriter(target, kind, layer, journal, overwrite=overwrite, append=False, grid=grid)
 
 

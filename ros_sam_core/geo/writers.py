@@ -15,6 +15,7 @@ What a format cannot hold:
 """
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +30,12 @@ from ros_sam_core.errors import (
     OutputExists,
     OutputFailed,
     OutputIncomplete,
+    OutputNameInvalid,
     OutputUnsupported,
     RosSamError,
 )
 from ros_sam_core.geo.crs import crs_name, parse_crs
-from ros_sam_core.geo.formats import Format, Job, format_of, layers_of
+from ros_sam_core.geo.formats import Format, Job, format_of, layer_of, layers_of
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.journal import Journal
 from ros_sam_core.geo.publish import (
@@ -74,6 +76,7 @@ def open_writer(
             not finished it.
         OutputUnsupported: if the format cannot do what is asked: append, hold pixels (GeoJSON), go without a
             grid (COCO); or the layer to add to has other columns.
+        OutputNameInvalid: if GDAL cannot write a file of this name, or the file system has no room for it.
         OutputFailed: if the folder is not there or cannot be written.
         InvalidParameter: if both overwrite and append are given.
     """
@@ -91,7 +94,7 @@ def open_writer(
         )
     staging.unlink(missing_ok=True)
     crs = crs_in(kind, crs, grid)
-    layer = target.name[: -len(kind.suffix)]
+    layer = layer_of(target)
     if append and target.exists():
         with failures(target, "read"):
             layer, crs = _layer_to_extend(target, layer, crs)
@@ -110,11 +113,20 @@ def check_target(
     """
     target = Path(os.path.realpath(path))
     kind = format_of(target)
+    _refuse_the_name(target, kind)
     _refuse_the_impossible(kind, target, crs, append, grid)
     if not target.parent.is_dir():
         raise OutputFailed(f"{target.parent} is no folder; create it, or choose another for {target.name}")
     if not os.access(target.parent, os.W_OK):
         raise OutputFailed(f"{target.parent} cannot be written; choose another folder for {target.name}")
+    try:
+        os.lstat(target.with_name(f"{target.name}.part.out.arrows"))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise OutputNameInvalid(
+            f"{target}: no file beside it can be made ({error.strerror}); give a shorter name"
+        ) from error
     return target, kind
 
 
@@ -269,6 +281,22 @@ class SegmentWriter(OutputWriter):
         self._warn_of_long_texts(segments)
         with failures(self.path, f"add to the {self.written} segments of"):
             self._staging.write(segments)
+
+
+def _refuse_the_name(target: Path, kind: Format) -> None:
+    """Raise `OutputNameInvalid` for names that a file of a format cannot have, or that pyogrio cuts."""
+    stem, suffix = target.name[: -len(kind.suffix)], target.name[-len(kind.suffix) :]
+    if not stem:
+        raise OutputNameInvalid(f"{target}: the name is a suffix only; give one such as outlines{suffix}")
+    if ";" in stem or re.search(r"[\x00-\x1f\ud800-\udfff]", str(target)):
+        raise OutputNameInvalid(
+            f"{str(target)!r}: GDAL takes no semicolon, control character or character of no encoding in the "
+            "name of an output; leave it out"
+        )
+    if kind.suffix == ".shp" and suffix != kind.suffix:
+        raise OutputNameInvalid(
+            f"{target}: GDAL writes shapefiles in lower case; name it {stem}{kind.suffix}"
+        )
 
 
 def _refuse_the_impossible(

@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from ros_sam_core import __version__
 from ros_sam_core.errors import AreaInvalid
 from ros_sam_core.geo.area import area_in_pixels
-from ros_sam_core.geo.formats import format_of
+from ros_sam_core.geo.formats import format_of, layer_of
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.publish import failures, stamp
 from ros_sam_core.geo.raster import RasterFrame
@@ -215,7 +215,7 @@ class _TileWriter(SegmentWriter):
         kind = format_of(target)
         with failures(target, "start"):
             staging = Staging(path, crs)
-        layer = target.name[: -len(kind.suffix)]
+        layer = layer_of(target)
         writer = cls(target, kind, layer, staging, overwrite=scene.overwrite, append=False, grid=grid)
         writer._journal = journal
         return writer

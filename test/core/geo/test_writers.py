@@ -19,6 +19,7 @@ from ros_sam_core.errors import (
     OutputFailed,
     OutputFormatUnknown,
     OutputIncomplete,
+    OutputNameInvalid,
     OutputUnsupported,
 )
 from ros_sam_core.geo.coco import without_holes
@@ -165,6 +166,47 @@ def test_an_unknown_suffix_names_the_known(tmp_path: Path, name: str) -> None:
     ):
         open_writer(tmp_path / name, UTM)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (".shp", "give one such as outlines.shp"),
+        (".gpkg", "is a suffix only"),
+        ("X.SHP", "name it X.shp"),
+        ("a;b.gpkg", "no semicolon"),
+        ("a;b.geojson", "no semicolon"),
+        ("a\nb.fgb", "control character"),
+        ("n" * 240 + ".gpkg", "shorter name"),
+    ],
+)
+def test_a_name_that_no_output_can_have_is_refused_before_any_work(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    for refuses in (open_writer, check_resumable):
+        with pytest.raises(OutputNameInvalid, match=words):
+            refuses(tmp_path / name, UTM)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("stem", "layer"),
+    [
+        ("(new) ships", "new) ships"),
+        ("-1", "1"),
+        ("...", "layer"),
+        ("gpkg_out", "layer_gpkg_out"),
+        ("SQLite_out", "layer_SQLite_out"),
+        ('a\'b "c" é', 'a\'b "c" é'),
+    ],
+)
+def test_a_layer_is_called_like_its_file_where_a_geopackage_takes_it(
+    tmp_path: Path, stem: str, layer: str
+) -> None:
+    path = write(tmp_path / f"{stem}.gpkg", [segment(1)])
+    assert [name for name, _ in pyogrio.list_layers(path)] == [layer]
+    write(path, [segment(2)], append=True)
+    assert ids(path) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
