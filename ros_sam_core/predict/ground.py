@@ -16,7 +16,7 @@ from ros_sam_core.geo.crs import parse_map_crs, transform_xy
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.segments import Segment, geometries_in
-from ros_sam_core.geo.vectorize import PolygonOptions, logits_to_polygon, measure
+from ros_sam_core.geo.vectorize import PolygonOptions, logits_to_polygon, measure, tidy
 
 if TYPE_CHECKING:
     from ros_sam_core.predict.predictor import Look
@@ -129,7 +129,8 @@ def to_segment(
 def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon | MultiPolygon | None:
     """Outline a mask on the ground, in the frame's CRS, cut at the frame's edge; None where nothing is left.
 
-    Pixels in `options` are the frame's, whatever the mask's resolution.
+    Exteriors are anticlockwise, and outlines that `options` expand end at the frame's edge too. Pixels in
+    `options` are the frame's, whatever the mask's resolution.
     """
     size = len(look.logits)
     ratio = size / look.crop.side
@@ -144,11 +145,9 @@ def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon
     within = x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height
     logits = look.logits if within else _straight_out(look, frame)
     geometry = logits_to_polygon(logits, look.crop.grid(frame, size), scaled)
-    if geometry is None or within:
+    if geometry is None or (within and options.expand_px <= 0):
         return geometry
-    inside = shapely.intersection(geometry, frame.footprint)
-    parts = [part for part in shapely.get_parts(inside) if part.geom_type == "Polygon" and part.area > 0]
-    return None if not parts else parts[0] if len(parts) == 1 else MultiPolygon(parts)
+    return tidy(shapely.intersection(geometry, frame.footprint))
 
 
 def _straight_out(look: Look, frame: Grid) -> NDArray[np.float32]:
