@@ -10,6 +10,9 @@ from pyproj.exceptions import CRSError, ProjError
 
 from ros_sam_core.errors import CrsTransformFailed, CrsUnknown, CrsWithoutMap
 
+ROUNDING_DEG = 1e-9
+"""So far beyond a pole a latitude is taken for the pole."""
+
 
 def parse_crs(value: Any) -> CRS:
     """Return the CRS that a text, code, WKT or object of another library means.
@@ -120,7 +123,15 @@ def to_degrees(xy: ArrayLike, crs: CRS) -> NDArray[np.float64] | None:
         return None
     flat = base.to_2d()
     unit = float(np.degrees(flat.axis_info[0].unit_conversion_factor))
-    return transform_xy(xy, crs, flat) * unit
+    degrees = transform_xy(xy, crs, flat) * unit
+    north = np.abs(degrees[:, 1])
+    if (north > 90 + ROUNDING_DEG).any():
+        x, y = np.asarray(xy, dtype=np.float64).reshape(-1, 2)[int(np.argmax(north))]
+        raise CrsTransformFailed(
+            f"({x:.12g}, {y:.12g}) in {crs_name(crs)} lies beyond the poles; check the georeference"
+        )
+    degrees[:, 1] = degrees[:, 1].clip(-90, 90)
+    return degrees
 
 
 def metres_per_unit(crs: CRS) -> float:

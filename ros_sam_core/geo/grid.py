@@ -121,7 +121,8 @@ class Grid:
         """Ground sample distance: geometric mean of the two sides of the centre pixel, in metres.
 
         Measured on the ellipsoid, so that degrees and Web Mercator (whose metres are not metres) are right.
-        An engineering CRS counts in its own unit of length. None without a CRS, or where it fails.
+        An engineering CRS counts in its own unit of length. None without a CRS, or where the centre has no
+        place on Earth.
         """
         if self.crs is None:
             return None
@@ -136,4 +137,5 @@ class Grid:
             sides = np.hypot(*(cross[1::2] - cross[::2]).T) * metres_per_unit(self.crs)
         else:
             _, _, sides = geod.inv(*lonlat[::2].T, *lonlat[1::2].T)
-        return float(np.sqrt(np.prod(sides)))
+        gsd = float(np.sqrt(np.prod(sides)))
+        return gsd if np.isfinite(gsd) and gsd > 0 else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ros_sam_core.errors import InvalidParameter
+from ros_sam_core.errors import CrsTransformFailed, InvalidParameter
+from ros_sam_core.geo.crs import crs_name
 from ros_sam_core.geo.grid import Grid
 
 SMALLEST_PX, LARGEST_PX = 24.0, 400.0
@@ -89,8 +90,17 @@ class Sizes:
 
     @classmethod
     def of(cls, options: EverythingOptions, grid: Grid) -> Sizes:
-        """Return the lengths that options mean on a grid."""
+        """Return the lengths that options mean on a grid.
+
+        Raises:
+            CrsTransformFailed: The grid has a CRS, in which its middle has no place on Earth.
+        """
         gsd = grid.gsd_m
+        if gsd is None and grid.crs is not None:
+            raise CrsTransformFailed(
+                f"the raster's middle has no place on Earth in {crs_name(grid.crs)}, so sizes in metres mean "
+                "nothing; check its georeference"
+            )
         unit_px = 1.0 if gsd is None else 1.0 / gsd
         shortest, longest = options.min_size, options.max_size
         if shortest is None:

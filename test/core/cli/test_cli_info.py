@@ -66,6 +66,12 @@ def test_kinds_of_georeference(run: Run, tmp_path: Path, transform: Affine | Non
     assert (told["crs"] is None) == (transform is None)
 
 
+def test_pixels_beyond_the_poles_have_no_size(call: Run, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "far.tif", np.zeros((1, 500, 4), np.uint8), crs="EPSG:4326")
+    assert call("info", path, "--json").json["gsd_m"] is None
+    assert "pixel size     unknown" in call("info", path).out
+
+
 def test_no_raster(run: Run, tmp_path: Path) -> None:
     done = run("info", tmp_path / "nowhere.tif", "--json")
     assert done.code == 2

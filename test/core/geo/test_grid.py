@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS, Geod
 
-from ros_sam_core.errors import CrsUnknown, GridInvalid
+from ros_sam_core.errors import CrsTransformFailed, CrsUnknown, GridInvalid
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.vectorize import measure
 
 pixels = st.lists(st.tuples(st.floats(-5_000, 50_000), st.floats(-5_000, 50_000)), min_size=1, max_size=8)
 
@@ -127,6 +129,21 @@ def test_gsd_of_grads_is_that_of_degrees() -> None:
     grads = Grid((2, 2), Affine(1e-4, 0, 0, 0, -1e-4, 55), CRS.from_epsg(4807))
     degrees = Grid((2, 2), Affine(0.9e-4, 0, 0, 0, -0.9e-4, 49.5), CRS.from_epsg(4275))
     assert grads.gsd_m == pytest.approx(degrees.gsd_m, rel=1e-9)
+
+
+@pytest.mark.parametrize("transform", [Affine.identity(), Affine(1e-30, 0, 9, 0, -1e-30, 50)])
+def test_there_is_no_gsd_where_pixels_have_no_size_on_earth(transform: Affine) -> None:
+    assert Grid((500, 400), transform, CRS.from_epsg(4326)).gsd_m is None
+
+
+def test_a_pole_is_on_earth_and_what_lies_beyond_is_not() -> None:
+    degrees = CRS.from_epsg(4326)
+    assert Grid((2, 2), Affine(1, 0, 0, 0, -1, 90.5 + 1e-12), degrees).gsd_m is not None
+    cap = shapely.box(-60, 89, 60, 90 + 1e-12)
+    assert measure(cap, degrees).area_m2 > 0
+    for far in (shapely.box(0, 0, 10, 500), shapely.box(0, -91, 1, -89)):
+        with pytest.raises(CrsTransformFailed, match="beyond the poles; check the georeference"):
+            measure(far, degrees)
 
 
 @pytest.mark.parametrize(

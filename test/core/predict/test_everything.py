@@ -11,7 +11,7 @@ from affine import Affine
 from pyproj import CRS
 from yards import Places, box_at, iou, yard
 
-from ros_sam_core.errors import Cancelled, InvalidParameter
+from ros_sam_core.errors import Cancelled, CrsTransformFailed, InvalidParameter
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.length import length_of
@@ -165,6 +165,13 @@ def test_crops_suit_the_sizes_that_are_looked_for(segmenter: Segmenter) -> None:
     assert [level.tiles.tile_px for level in absurd] == [10_000]
     assert Sizes.of(EverythingOptions(max_size=6), grid).shortest == pytest.approx(0.6)
     assert Sizes.of(EverythingOptions(min_size=500), grid).longest == pytest.approx(5000)
+
+
+def test_sizes_in_metres_need_a_place_on_earth() -> None:
+    beyond = Grid((500, 400), Affine(1, 0, 0, 0, -1, 500), CRS("EPSG:4326"))
+    with pytest.raises(CrsTransformFailed, match=r"no place on Earth in EPSG:4326.*check its georeference"):
+        Sizes.of(EverythingOptions(), beyond)
+    assert Sizes.of(EverythingOptions(), Grid((500, 400))).unit_px == 1
 
 
 @pytest.mark.parametrize(
