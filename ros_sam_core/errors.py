@@ -111,6 +111,10 @@ class PromptSkipped(RosSamWarning):
     """A row of a file of prompts holds nothing and was left out."""
 
 
+class ObjectSkipped(RosSamWarning):
+    """An object that was found has no place on Earth, or none in the CRS of the result, and was left out."""
+
+
 class NothingFound(PromptError):
     """The model sees no object where the prompt is, or one smaller than asked for."""
 

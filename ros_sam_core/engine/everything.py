@@ -97,7 +97,7 @@ class Search:
         from ros_sam_core.predict.everything.run import segments_of
 
         segments = list(segments_of(settled, self._origin, self._target, after=self.found))
-        self.found += len(settled)
+        self.found += len(segments)
         return segments
 
 

@@ -46,6 +46,9 @@ class Origin:
 def target_crs(origin: Origin, out_crs: Any) -> CRS | None:
     """Return the CRS of the result, by default the frame's own, once it is known that it can be reached.
 
+    It can if the middle of the frame or a corner has a place in it: the corners of a picture of the whole
+    Earth have none.
+
     Raises:
         CrsUnknown: pyproj does not know it.
         CrsWithoutMap: Polygons cannot be in it.
@@ -59,8 +62,16 @@ def target_crs(origin: Origin, out_crs: Any) -> CRS | None:
             f"{origin.source} has no CRS, so polygons cannot be in {out_crs}; georeference it, or "
             "leave the output's CRS out and get pixel coordinates"
         )
-    transform_xy(origin.grid.corners, origin.grid.crs, target)
-    return target
+    middle = origin.grid.corners.mean(axis=0)
+    failures = []
+    for place in (middle, *origin.grid.corners):
+        try:
+            transform_xy(place, origin.grid.crs, target)
+        except CrsTransformFailed as error:
+            failures.append(error)
+        else:
+            return target
+    raise failures[0]
 
 
 @dataclass(frozen=True)
@@ -103,24 +114,27 @@ def to_segment(
         prompt: What was asked.
         origin: Of the outline.
         target: CRS of the result, from `target_crs`.
+
+    Returns:
+        The segment, or a failure where a vertex has no place on Earth, or none in the target.
     """
-    measured = measure(geometry, origin.grid.crs)
-    segment = Segment(
-        geometry=geometry,
-        crs=origin.grid.crs,
-        prompt_id=prompt.id,
-        score=score,
-        area_m2=measured.area_m2,
-        perim_m=measured.perim_m,
-        source=origin.source,
-        frame=origin.frame,
-        time=origin.time,
-        model=origin.model,
-        weights=origin.weights,
-        prompt=prompt.kind,
-        prompt_xy=prompt.coordinates,
-    )
     try:
+        measured = measure(geometry, origin.grid.crs)
+        segment = Segment(
+            geometry=geometry,
+            crs=origin.grid.crs,
+            prompt_id=prompt.id,
+            score=score,
+            area_m2=measured.area_m2,
+            perim_m=measured.perim_m,
+            source=origin.source,
+            frame=origin.frame,
+            time=origin.time,
+            model=origin.model,
+            weights=origin.weights,
+            prompt=prompt.kind,
+            prompt_xy=prompt.coordinates,
+        )
         return replace(segment, geometry=geometries_in([segment], target)[0], crs=target)
     except CrsTransformFailed as error:
         return PromptFailure(prompt.id, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
+from ros_sam_core.errors import CrsTransformFailed
 from ros_sam_core.geo.length import length_of
 from ros_sam_core.geo.prompts import PixelPrompt, Point
 from ros_sam_core.geo.raster import Frame
@@ -30,6 +32,7 @@ from ros_sam_core.predict.outline import outline
 from ros_sam_core.predict.predictor import Look, Predictor
 from ros_sam_core.predict.tiles import Tile
 
+log = logging.getLogger(__name__)
 TOGETHER = 8
 """Proposals that are refined together."""
 EXPLAINED = 0.5
@@ -140,7 +143,13 @@ class Finder:
         if stability < options.stability:
             return None
         geometry = look_to_polygon(look, grid, self.shape)
-        if geometry is None or not sizes.shortest <= length_of(geometry, grid.crs) <= sizes.longest:
+        if geometry is None:
+            return None
+        try:
+            if not sizes.shortest <= length_of(geometry, grid.crs) <= sizes.longest:
+                return None
+        except CrsTransformFailed as error:
+            log.info("an outline that has no size on Earth is left out: %s", error)
             return None
         if self.layout.area is not None:
             middle = grid.map_to_pixel(shapely.get_coordinates(geometry.representative_point()))

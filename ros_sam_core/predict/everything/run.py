@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from ros_sam_core.errors import Cancelled, CrsTransformFailed
+from ros_sam_core.errors import Cancelled, ObjectSkipped
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.raster import Frame
 from ros_sam_core.geo.segments import Segment
@@ -120,13 +121,17 @@ def segments_of(
 ) -> Iterator[Segment]:
     """Yield objects as segments, numbered from the one after a number.
 
-    Raises:
-        CrsTransformFailed: One cannot be brought to the target.
+    One that has no place on Earth, or none in the target, is left out with a warning that says why.
     """
-    for number, one in enumerate(found, start=after + 1):
+    number = after + 1
+    for one in found:
         place = origin.grid.pixel_to_map([one.point])[0].tolist()
         prompt = Prompt(str(number), points=((place[0], place[1]),))
         segment = to_segment(one.geometry, one.score, prompt, origin, target)
         if isinstance(segment, PromptFailure):
-            raise CrsTransformFailed(f"object {number}: {segment.error}") from segment.error
+            x, y = one.point
+            message = f"object at column {x:.0f}, row {y:.0f}: {segment.error}; left out"
+            warnings.warn(message, ObjectSkipped, stacklevel=2)
+            continue
         yield dataclasses.replace(segment, prompt=GRID_POINT)
+        number += 1

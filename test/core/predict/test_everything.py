@@ -11,7 +11,7 @@ from affine import Affine
 from pyproj import CRS
 from yards import Places, box_at, iou, yard
 
-from ros_sam_core.errors import Cancelled, CrsTransformFailed, InvalidParameter
+from ros_sam_core.errors import Cancelled, CrsTransformFailed, InvalidParameter, ObjectSkipped
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.length import length_of
@@ -25,7 +25,8 @@ from ros_sam_core.predict.everything.layout import Layout, Level, levels_of
 from ros_sam_core.predict.everything.merging import Found
 from ros_sam_core.predict.everything.options import EverythingOptions, Sizes
 from ros_sam_core.predict.everything.proposals import Proposal
-from ros_sam_core.predict.everything.run import iter_everything
+from ros_sam_core.predict.everything.run import iter_everything, segments_of
+from ros_sam_core.predict.ground import Origin
 from ros_sam_core.predict.segmenter import Segmenter
 from ros_sam_core.predict.tiles import TileGrid
 
@@ -165,6 +166,32 @@ def test_crops_suit_the_sizes_that_are_looked_for(segmenter: Segmenter) -> None:
     assert [level.tiles.tile_px for level in absurd] == [10_000]
     assert Sizes.of(EverythingOptions(max_size=6), grid).shortest == pytest.approx(0.6)
     assert Sizes.of(EverythingOptions(min_size=500), grid).longest == pytest.approx(5000)
+
+
+FULL_DISK = CRS("+proj=geos +h=35785831 +lon_0=0 +sweep=y")
+"""The Earth as a geostationary satellite sees it: its limb is 5434 km from the middle."""
+
+
+def at_the_limb(column: float) -> Grid:
+    """Return a grid of kilometres whose limb is at a column of its middle row."""
+    return Grid(SHAPE, Affine(1000, 0, 5_434_177.8 - 1000 * column, 0, -1000, 80_000), FULL_DISK)
+
+
+def test_an_object_over_the_limb_of_the_earth_costs_no_other(segmenter: Segmenter) -> None:
+    kilometres = EverythingOptions(min_size=45_000, max_size=600_000, points_per_side=5, pred_iou=0.8)
+    found = list(iter_everything(segmenter, frame_of(grid=at_the_limb(520)), kilometres))
+    assert met(found, PLACES, at_the_limb(520)) == [1, 1, 0, 0]
+
+
+def test_an_object_that_cannot_be_brought_to_the_target_is_left_out_with_its_reason() -> None:
+    grid = at_the_limb(400)
+    origin = Origin(grid, "disk.tif", "disk", None, "tiny", "abc123")
+    boxes = [box_at(60, 80), box_at(400, 80), box_at(200, 60)]
+    shapes = [shapely.transform(one, grid.pixel_to_map) for one in boxes]
+    found = [Found(shape, 0.9, 0.9, (1.0, 2.0)) for shape in shapes]
+    with pytest.warns(ObjectSkipped, match="object at column 1, row 2: .* has no place .*; left out"):
+        segments = list(segments_of(found, origin, CRS("EPSG:4326"), after=7))
+    assert [segment.prompt_id for segment in segments] == ["8", "9"]
 
 
 def test_sizes_in_metres_need_a_place_on_earth() -> None:

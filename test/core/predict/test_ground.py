@@ -8,11 +8,13 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 
-from ros_sam_core.errors import CrsWithoutMap
+from ros_sam_core.errors import CrsTransformFailed, CrsWithoutMap
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.prompts import Prompt
+from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.predict.crop import Crop
-from ros_sam_core.predict.ground import Origin, look_to_polygon, target_crs
+from ros_sam_core.predict.ground import Origin, PromptFailure, finish, look_to_polygon, target_crs
 from ros_sam_core.predict.predictor import Look
 
 UTM = Grid((100, 80), Affine(0.5, 0, 500_000, 0, -0.5, 5_300_000), CRS.from_epsg(32633))
@@ -52,3 +54,28 @@ def test_outlines_are_anticlockwise_and_end_at_the_frame(grid: Grid, expand_px: 
     assert shapely.buffer(grid.footprint, 1e-6).covers(outline)
     x0, _, x1, _ = shapely.transform(outline, grid.map_to_pixel).bounds
     assert (x0, x1) == pytest.approx((crop.x0 + 4 - expand_px, 80), abs=1e-6)
+
+
+FULL_DISK = CRS("+proj=geos +h=35785831 +lon_0=0 +sweep=y")
+"""The Earth as a geostationary satellite sees it, 5434 km to its limb."""
+DISK = Grid((110, 110), Affine(1e5, 0, -5.5e6, 0, -1e5, 5.5e6), FULL_DISK)
+
+
+def test_a_picture_with_corners_off_the_earth_comes_to_another_crs() -> None:
+    assert target_crs(origin_of(DISK), "EPSG:4326") == CRS("EPSG:4326")
+    beside = Grid((10, 10), Affine(1e4, 0, 5.5e6, 0, -1e4, 0), FULL_DISK)
+    with pytest.raises(CrsTransformFailed, match="has no place"):
+        target_crs(origin_of(beside), "EPSG:4326")
+
+
+@pytest.mark.parametrize("target", [FULL_DISK, CRS("EPSG:4326")], ids=["own", "degrees"])
+def test_a_prompt_on_the_limb_of_the_earth_fails_alone_and_says_why(target: CRS) -> None:
+    prompt, options = Prompt("7", points=((0.0, 0.0),)), PolygonOptions()
+    logits = np.full((16, 16), 3.0, np.float32)
+    for crop, fits in ((Crop(50, 50, 8), True), (Crop(0, 50, 8), False)):
+        result = finish(Look(crop, logits, 1.0), prompt, origin_of(DISK), options, target)
+        if fits:
+            assert isinstance(result, Segment) and result.area_m2 > 0
+        else:
+            assert isinstance(result, PromptFailure)
+            assert isinstance(result.error, CrsTransformFailed) and "has no place" in str(result.error)
