@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.dtypes import complex_int16
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
@@ -62,8 +63,9 @@ class BandReader:
         self._masked = any(MaskFlags.all_valid not in flag for flag in flags)
         dtypes = {dataset.dtypes[band - 1] for band in self._unique}
         self.is_bytes = self._palette is not None or dtypes == {"uint8"}
-        stored = np.result_type(*dtypes)
-        self.dtype = np.dtype(np.uint8) if self.is_bytes else np.abs(np.zeros(0, stored)).dtype
+        self._mixed = len(dtypes) > 1
+        self._stored = np.result_type(*("complex64" if name == complex_int16 else name for name in dtypes))
+        self.dtype = np.dtype(np.uint8) if self.is_bytes else np.abs(np.zeros(0, self._stored)).dtype
 
     def read(
         self, window: Window, shape: tuple[int, int], resampling: Resampling
@@ -76,7 +78,8 @@ class BandReader:
             resampling: how, where the shape is another. A reduced pixel is valid if it has any valid part.
 
         Returns:
-            Values ``[3, h, w]`` of the raster's type (uint8 for a palette), and bool ``[3, h, w]``.
+            Values ``[3, h, w]`` of the raster's type (one that holds all, where bands differ; uint8 for a
+            palette), and bool ``[3, h, w]``.
 
         Raises:
             RasterUnreadable: if GDAL cannot read the pixels (a truncated file, a lost connection).
@@ -84,7 +87,7 @@ class BandReader:
         out_shape = (len(self._unique), *shape)
         how = {"window": window, "out_shape": out_shape, "resampling": resampling}
         try:
-            values = self._dataset.read(self._unique, **how)
+            values = self._read(how)
             if not self._masked:
                 valid = np.ones(out_shape, dtype=bool)
             else:
@@ -105,6 +108,13 @@ class BandReader:
             valid = np.repeat(valid & (colours[None, ..., 3] > 0), 3, axis=0)
             return np.moveaxis(colours[..., :3], -1, 0), valid
         return values[self._order], valid[self._order]
+
+    def _read(self, how: dict[str, Any]) -> NDArray[Any]:
+        """Read values; rasterio reads bands of different types one by one only."""
+        if not self._mixed:
+            return np.asarray(self._dataset.read(self._unique, **how))
+        how = {**how, "out_shape": (1, *how["out_shape"][1:]), "out_dtype": self._stored}
+        return np.concatenate([self._dataset.read([band], **how) for band in self._unique])
 
 
 def _palette(dataset: DatasetReader, band: int) -> NDArray[np.uint8] | None:

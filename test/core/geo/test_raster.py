@@ -254,6 +254,34 @@ def test_a_palette_becomes_its_colours(tmp_path: Path) -> None:
     assert valid[0, 1:].all()
 
 
+def test_complex_integers_are_magnitudes(tmp_path: Path) -> None:
+    values = np.array([[[3 + 4j, 0, 6 + 8j, -30 - 40j]]], np.complex64)
+    with RasterFrame.open(save(tmp_path / "sar.tif", values, dtype="complex_int16"), stretch="0,51") as frame:
+        assert frame.read(0, 0, 4, 1)[0][0, :, 0].tolist() == [25, 0, 50, 250]
+        assert frame.read(2, 0, 2, 1, (1, 1))[0][0, 0, 0] == 150
+
+
+def test_bands_may_have_types_of_their_own(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 250, 200 * 300).reshape(1, 200, 300)
+    kinds = {"Byte": ramp.astype(np.uint8), "UInt16": (ramp * 40).astype(np.uint16), "Float32": ramp / 1000}
+    bands = ""
+    for number, (kind, band) in enumerate(kinds.items(), start=1):
+        save(tmp_path / f"{kind}.tif", band.astype(np.float32) if kind == "Float32" else band)
+        bands += (
+            f'<VRTRasterBand dataType="{kind}" band="{number}"><SimpleSource><SourceFilename '
+            f'relativeToVRT="1">{kind}.tif</SourceFilename></SimpleSource></VRTRasterBand>'
+        )
+    path = tmp_path / "mixed.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="300" rasterYSize="200">{bands}</VRTDataset>')
+    with RasterFrame.open(path) as frame:
+        assert frame.stretch.high == pytest.approx((245, 9800, 0.245), rel=0.01)
+        whole, valid = frame.read(0, 0, 300, 200)
+        assert valid.all() and np.ptp(whole.astype(int), axis=2).max() <= 2, "the same in every band"
+        assert np.abs(frame.read(0, 0, 300, 200, (20, 30))[0][10, 15].astype(int) - whole[105, 155]).max() < 3
+    with RasterFrame.open(path, bands=[2]) as frame:
+        assert np.array_equal(frame.read(0, 0, 300, 200)[0][..., 0], whole[..., 1])
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "float32", "float64", "complex64"])
 def test_other_types_are_stretched_once_for_the_raster(tmp_path: Path, dtype: str) -> None:
     ramp = np.linspace(0, 4000, 200 * 300).reshape(1, 200, 300)
