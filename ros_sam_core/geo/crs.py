@@ -10,6 +10,15 @@ from pyproj.exceptions import CRSError, ProjError
 
 from ros_sam_core.errors import CrsTransformFailed, CrsUnknown, CrsWithoutMap
 
+CYLINDRICAL = (
+    "Mercator",
+    "Popular Visualisation Pseudo Mercator",
+    "Equidistant Cylindrical",
+    "Lambert Cylindrical Equal Area",
+    "Miller Cylindrical",
+    "Gall Stereographic",
+)
+"""So begin the names of projections in which x is longitude times a factor."""
 ROUNDING_DEG = 1e-9
 """So far beyond a pole a latitude is taken for the pole."""
 
@@ -96,11 +105,24 @@ def transform_xy(xy: ArrayLike, source: CRS, target: CRS) -> NDArray[np.float64]
     return result
 
 
+@lru_cache(maxsize=64)
 def full_turn(crs: CRS | None) -> float | None:
-    """Return a full turn of longitude in the units of a geographic CRS (360 for degrees), else None."""
-    if crs is None or not crs.is_geographic:
+    """Return by how much x grows on the way around the Earth, where x is longitude in some unit, else None.
+
+    That is so in a geographic CRS (360 for degrees) and in a cylindrical projection such as Mercator's, in
+    which coordinates jump by so much at the meridian at which the map is cut.
+    """
+    if crs is None:
         return None
-    return float(2 * np.pi / crs.axis_info[0].unit_conversion_factor)
+    if crs.is_geographic:
+        return float(2 * np.pi / crs.axis_info[0].unit_conversion_factor)
+    conversion = crs.coordinate_operation if crs.is_projected and not crs.is_bound else None
+    base = crs.geodetic_crs
+    if conversion is None or base is None or not conversion.method_name.startswith(CYLINDRICAL):
+        return None
+    degree = np.radians(1) / base.axis_info[0].unit_conversion_factor
+    x = transform_xy(np.array([(0, 0), (1, 0), (90, 0), (91, 0)]) * degree, base.to_2d(), crs)[:, 0]
+    return float(360 * np.abs(x[1::2] - x[::2]).min())  # the map may be cut within one of the two
 
 
 def to_degrees(xy: ArrayLike, crs: CRS) -> NDArray[np.float64] | None:
