@@ -28,7 +28,7 @@ from ros_sam_core.errors import (
     PromptFileWithoutCrs,
     PromptSkipped,
 )
-from ros_sam_core.geo.crs import parse_crs
+from ros_sam_core.geo.crs import full_turn, parse_crs
 from ros_sam_core.geo.prompt_table import PromptTable
 from ros_sam_core.geo.prompts import Prompt
 
@@ -36,6 +36,9 @@ RASTER_CRS = "raster"
 """Given as CRS of a file: its coordinates are in the raster's own CRS, or its pixels if it has none."""
 
 ID_COLUMNS = ("prompt_id", "id", "name")
+
+CUT = 1e-9
+"""Bounds as wide as the world but for this share reach from one edge of its map to the other."""
 
 ROWS = 20_000
 """Rows of a file that are read at once."""
@@ -67,6 +70,8 @@ def read_points(path: Path, crs: CRS | str | None = None, layer: str | None = No
 
 def read_box_table(path: Path, crs: CRS | str | None = None, layer: str | None = None) -> PromptTable:
     """Read one box for each polygon of a vector file: its bounds, in the CRS of the file.
+
+    Of a polygon that is cut in two at the antimeridian, as in GeoJSON, the box reaches across.
 
     A prompt's id is its `prompt_id`, else `id`, else `name`, where every row has one and all differ; else the
     number of its row, counted from 0. Rows without a geometry are left out with a warning.
@@ -185,7 +190,9 @@ def _read(
     points = "Point" in kinds
     with _readable(path):
         chunks, file_crs = _chunks(os.fspath(path), layer)
-        parts = [_reduced(table, shapes, points) for table, shapes in chunks]
+        given = file_crs if crs is None else crs
+        turn = None if given is None or _is_rasters(given) else full_turn(parse_crs(given))
+        parts = [_reduced(table, shapes, points, turn) for table, shapes in chunks]
     if not parts:
         raise PromptFileEmpty(f"{path} holds no geometry, so there is nothing to outline")
     rows = _Rows(
@@ -224,15 +231,33 @@ def _crs_for(path: Path, file_crs: Any, crs: CRS | str | None) -> CRS | None:
         raise PromptFileWithoutCrs(
             f"{path} has no CRS; name it (such as EPSG:4326), or {RASTER_CRS!r} for the raster's own"
         )
-    return None if isinstance(known, str) and known == RASTER_CRS else parse_crs(known)
+    return None if _is_rasters(known) else parse_crs(known)
 
 
-def _reduced(table: pd.DataFrame, shapes: NDArray[np.object_], points: bool) -> _Rows:
-    """Keep of some rows what prompts are made of."""
+def _is_rasters(crs: Any) -> bool:
+    return isinstance(crs, str) and crs == RASTER_CRS
+
+
+def _reduced(table: pd.DataFrame, shapes: NDArray[np.object_], points: bool, turn: float | None) -> _Rows:
+    """Keep of some rows what prompts are made of; `turn` is a full turn of longitude in their CRS."""
     kinds = shapely.get_type_id(shapes)
     kinds[shapely.is_empty(shapes)] = -1
     xy = shapely.get_coordinates(shapes) if points else shapely.bounds(shapes)
+    if turn is not None and not points:
+        for row in np.flatnonzero(xy[:, 2] - xy[:, 0] > turn * (1 - CUT)):
+            xy[row] = _joined(shapely.bounds(shapely.get_parts(shapes[row])), turn)
     return _Rows(table, kinds.astype(np.int8), xy, shapely.get_num_coordinates(shapes).astype(np.int64))
+
+
+def _joined(parts: NDArray[np.float64], turn: float) -> NDArray[np.float64]:
+    """Return the bounds ``[4]`` of parts ``[N, 4]`` that reach from edge to edge of the world's map.
+
+    If they are what the map's edge has cut in two, its west is put beyond its east again.
+    """
+    west = parts[:, 2] <= 0
+    if (west | (parts[:, 0] >= 0)).all():
+        parts = parts + np.outer(west, [turn, 0, turn, 0])
+    return np.concatenate([parts[:, :2].min(axis=0), parts[:, 2:].max(axis=0)])
 
 
 _Chunks = Iterator[tuple[pd.DataFrame, NDArray[np.object_]]]

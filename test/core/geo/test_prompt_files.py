@@ -46,6 +46,32 @@ def test_boxes_are_the_bounds_of_polygons(tmp_path: Path, suffix: str) -> None:
     assert first.crs is not None and first.crs.to_epsg() == int(crs[5:])
 
 
+EAST, WEST, WIDE = box(179.5, -1, 180, 1), box(-180, -1, -179, 2), box(-180, -80, 180, 80)
+
+
+@pytest.mark.parametrize(
+    ("shape", "crs", "bounds"),
+    [
+        (MultiPolygon([EAST, WEST]), "EPSG:4326", (179.5, -1, 181, 2)),
+        (MultiPolygon([EAST, box(170, 3, 171, 4), WEST]), "EPSG:4326", (170, -1, 181, 4)),
+        (MultiPolygon([EAST, box(-1, -1, 1, 1), WEST]), "EPSG:4326", (-180, -1, 180, 2)),
+        (MultiPolygon([box(0, 0, 1, 1), box(359, 0, 360, 1)]), "EPSG:4326", (0, 0, 360, 1)),
+        (WIDE, "EPSG:4326", WIDE.bounds),
+        (MultiPolygon([EAST, WEST]), "EPSG:32633", (-180, -1, 180, 2)),
+        (
+            MultiPolygon([box(19_999_999, 0, 20037508.342789244, 9), box(-20037508.342789244, 0, -2e7, 9)]),
+            "EPSG:3857",
+            (19_999_999, 0, 20_075_016.685578488, 9),
+        ),
+    ],
+)
+def test_a_box_reaches_across_the_antimeridian_at_which_a_file_cuts(
+    tmp_path: Path, shape: Polygon, crs: str, bounds: tuple[float, ...]
+) -> None:
+    path = save(tmp_path / "boxes.gpkg", {"geometry": [box(3, 3, 4, 4), shape]}, crs)
+    assert [prompt.box for prompt in read_boxes(path)] == [(3, 3, 4, 4), pytest.approx(bounds, rel=1e-12)]
+
+
 @pytest.mark.parametrize(
     ("columns", "ids"),
     [

@@ -99,6 +99,21 @@ def test_a_box_across_the_antimeridian_stays_small() -> None:
     assert box == pytest.approx((95, 40, 105, 60), abs=0.1)
 
 
+@pytest.mark.parametrize("crs", [WGS84, CRS.from_epsg(32601)], ids=["degrees", "utm"])
+def test_a_box_across_the_antimeridian_stays_small_in_web_mercator(crs: CRS) -> None:
+    degree = 20037508.342789244 / 180
+    grid = Grid(
+        (200, 200), Affine(0.01 * degree, 0, 179 * degree, 0, -0.01 * degree, degree), CRS.from_epsg(3857)
+    )
+    (x0, x1), (y0, y1) = Transformer.from_crs(WGS84, crs, always_xy=True).transform(
+        [179.95, 180.05], [0.4, 0.6]
+    )
+    box = to_pixels(Prompt("a", box=(x0, y0, x1, y1), crs=crs), grid).box
+    assert box == pytest.approx((95, 40, 105, 60), abs=0.1)
+    point = to_pixels(Prompt("a", points=((x1, y1),), crs=crs), grid).points[0]
+    assert point == pytest.approx((105, 40), abs=0.1)
+
+
 def test_a_box_wider_than_half_the_world_stays_wide() -> None:
     world = Grid((180, 360), Affine(1, 0, -180, 0, -1, 90), WGS84)
     wide = Prompt("a", box=(-170, -80, 170, 80), crs=WGS84)
