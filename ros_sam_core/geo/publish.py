@@ -16,6 +16,9 @@ from ros_sam_core.errors import OutputExists, OutputFailed, RosSamError
 # Indexes and other companions of a shapefile that belong to its old content.
 SHAPEFILE_COMPANIONS = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".idm", ".ind", ".qmd")
 
+DATABASE_COMPANIONS = ("-journal", "-wal", "-shm")
+"""What SQLite takes for changes that are still to be made to a file of this name."""
+
 
 def publish(folder: Path, target: Path, before: tuple[int, int] | None) -> None:
     """Move what a folder holds to where `target` is, over what is there.
@@ -95,7 +98,7 @@ def what_is_at(target: Path) -> Path | None:
 def _companions_of(target: Path) -> list[Path]:
     """Return the places of files that are, or would be mistaken for, parts of an output."""
     if target.suffix.lower() == ".gpkg":
-        return [target.with_name(target.name + "-journal")]
+        return [target.with_name(target.name + end) for end in DATABASE_COMPANIONS]
     return [target.with_suffix(s) for s in SHAPEFILE_COMPANIONS] if target.suffix.lower() == ".shp" else []
 
 

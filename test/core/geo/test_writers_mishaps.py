@@ -65,6 +65,18 @@ def test_changes_left_beside_a_geopackage_are_not_lost(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out.gpkg"]
 
 
+def test_changes_left_of_a_geopackage_that_is_gone_do_not_get_into_a_new_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.gpkg", [segment(1)])
+    subprocess.run([sys.executable, "-c", LEFT_OPEN.format(path=str(path))], check=False, timeout=60)
+    path.unlink()
+    left = names(tmp_path)
+    with pytest.raises(OutputExists, match=r"out\.gpkg-wal exists"):
+        write(path, [segment(2)])
+    assert names(tmp_path) == left and "out.gpkg-wal" in left
+    write(path, [segment(2)], overwrite=True)
+    assert ids(path) == ["2"] and description(path) != "edited"
+
+
 def test_what_changed_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = write(tmp_path / "out.gpkg", [segment(1)])
     new = tmp_path / "new"
