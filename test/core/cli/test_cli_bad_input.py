@@ -194,6 +194,7 @@ NOTHING_WRITTEN: dict[str, tuple[Case, str]] = {
     "output folder missing": (lambda b: b.segment(*GOOD, "-o", b.folder / "no" / "out.gpkg"), "out.gpkg"),
     "output below a file": (output_below_a_file, "out.gpkg"),
     "output of no format": (lambda b: b.segment(*GOOD, "-o", b.folder / "out.doc"), "out.doc"),
+    "output of no name": (lambda b: b.segment(*GOOD, "-o", b.folder / "results" / ".shp"), "outlines.shp"),
     "no prompt": (lambda b: b.segment(), "--boxes"),
     "two sources": (lambda b: b.segment(*GOOD, "--boxes", b.raster), "one of"),
     "no such bands": (lambda b: b.segment(*GOOD, "--bands", "7,8,9"), "[7, 8, 9]"),
