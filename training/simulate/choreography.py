@@ -152,7 +152,8 @@ def cast_players(
         _invite(stage, guests)
     for _ in range(options.motion.crossings):
         _cross(stage, guests)
-    return stage.players, standing
+    order = sorted(stage.players, key=lambda player: player.painted)  # what is on the ground lies lowest
+    return [replace(player, track=number) for number, player in enumerate(order, 1)], standing
 
 
 def _set_off(stage: _Stage, native: Native) -> bool:
