@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from training.kept_scenes import keep, kept
-from training.scenes import Scene, SceneObject, build_pyramid
+from training.scenes import Scene, build_pyramid, object_of
 from training.simulate import SimulatedVideo, SimulateOptions, procedural_ground
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ FRAMES = 4
 """Frames that are taken of a video: far enough from each other to differ."""
 EVERY = 6
 KINDS = ("airport", "harbour", "road", "mixed")
-VERSION = 1
+VERSION = 2
 """Part of the names of kept frames: raise it with every change after which `training.simulate`, or this
 module, makes other frames of the same numbers."""
 
@@ -52,11 +52,10 @@ def _load(file: Path, number: int, index: int) -> Scene:
     with np.load(file) as data:
         objects = []
         for i, (x0, y0) in enumerate(data["corners"].tolist()):
-            mask = data[f"mask{i}"]
-            height, width = mask.shape
-            box = (float(x0), float(y0), float(x0 + width), float(y0 + height))
             name, track = str(data["classes"][i]), int(data["tracks"][i])
-            objects.append(SceneObject(mask, x0, y0, box, name, track, track))
+            obj = object_of(data[f"mask{i}"], name, track, track, (x0, y0))
+            assert obj is not None  # each has a pixel
+            objects.append(obj)
         scene = Scene(build_pyramid(data["rgb"]), tuple(objects), f"simulated video {number}, frame {index}")
         return replace(scene, video=f"simulated {number}", frame=index)
 

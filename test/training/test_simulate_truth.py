@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import geopandas
 import numpy as np
 import pytest
+import rasterio
 from scipy import ndimage
 
+from training.readers import DatasetSpec, open_dataset
+from training.rle import decode_rle
 from training.scenes import Scene, build_pyramid, object_of
 from training.simulate import (
     Light,
@@ -15,7 +22,9 @@ from training.simulate import (
     SimulatedVideo,
     SimulateOptions,
     labelled_ground,
+    procedural_ground,
 )
+from training.simulate.files import write_video
 
 PLAIN = Sensor(blur_px=(0, 0), noise=(0, 0), look=0)
 QUIET = Light(shadows=False, wakes=False, flicker=0)
@@ -52,3 +61,56 @@ def test_who_is_painted_last_owns_the_pixels_of_labelled_ground(seed: int) -> No
             assert (nearest == obj.track).all()
             over += not video.players[obj.track - 1].painted and obj.seen < 0.9
     assert over
+
+
+@pytest.fixture(scope="module")
+def crossings() -> SimulatedVideo:
+    """Ships that pass each other and bridges; of one no more than a seam is left for a moment."""
+    options = SimulateOptions(
+        frames=30, fps=3, shape=(96, 96), object_px=(16, 60), objects=(10, 10), occluders=2,
+        motion=Motion(moving_share=1.0, crossings=4),
+    )  # fmt: skip
+    return SimulatedVideo(procedural_ground(4, (120, 120), "harbour", object_px=(16, 60)), options, 4)
+
+
+def test_boxes_are_those_of_the_masks(crossings: SimulatedVideo) -> None:
+    for frame in crossings:
+        for obj, again in zip(frame.objects, frame.scene().objects, strict=True):
+            rows, columns = np.nonzero(frame.labels == obj.track)
+            tight = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert obj.box == again.box == tight
+
+
+def test_every_file_tells_of_the_same_objects(crossings: SimulatedVideo, tmp_path: Path) -> None:
+    """Also where an object is all but hidden: it has a pixel everywhere, or is nowhere."""
+    folder = write_video(crossings, tmp_path / "video")
+    coco = json.loads((folder / "coco.json").read_text())
+    numbers = {image["id"]: image["frame_id"] for image in coco["images"]}
+    mot = np.loadtxt(folder / "mot.txt", delimiter=",")
+    masks = [rasterio.open(path).read(1) for path in sorted((folder / "masks").iterdir())]
+    told = {
+        "masks": sorted((n, t) for n, mask in enumerate(masks) for t in set(np.unique(mask).tolist()) - {0}),
+        "coco": sorted((numbers[a["image_id"]], a["track_id"]) for a in coco["annotations"]),
+        "mot": sorted((int(frame) - 1, int(track)) for frame, track in mot[:, :2]),
+    }
+    for layer in ("objects", "outlines"):
+        read = geopandas.read_file(folder / "truth.gpkg", layer=layer)
+        told[layer] = sorted(zip(read.frame.tolist(), read.track.tolist(), strict=True))
+    assert told["coco"] and all(keys == told["masks"] for keys in told.values())
+    boxes = {(int(r[0]) - 1, int(r[1])): [r[2] - 1, r[3] - 1, r[4], r[5]] for r in mot}
+    for annotation in coco["annotations"]:
+        frame, track = numbers[annotation["image_id"]], annotation["track_id"]
+        assert np.array_equal(decode_rle(annotation["segmentation"]), masks[frame] == track)
+        assert annotation["bbox"] == boxes[frame, track]
+        assert annotation["area"] == (masks[frame] == track).sum()
+    for spec in (
+        DatasetSpec("coco", str(folder / "coco.json")),
+        DatasetSpec("frames", str(folder / "masks"), classes=str(folder / "classes.json")),
+    ):
+        scenes = open_dataset(spec).scenes  # stops at a mask without a pixel
+        assert (
+            sorted(
+                (int(Path(s.name).stem), o.track if o.track > 0 else o.id) for s in scenes for o in s.objects
+            )
+            == told["masks"]
+        )

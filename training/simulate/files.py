@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from ros_sam_core.errors import OutputExists, OutputFailed
-from training.rle import encode_rle
+from training.coco_writer import annotation_of
 from training.simulate.options import MOVABLE
 from training.simulate.preview import contact_sheet, spread
-from training.simulate.video import SimulatedFrame, SimulatedVideo
+from training.simulate.video import SimulatedFrame, SimulatedObject, SimulatedVideo
 
 Progress = Callable[[int, int], None]
 Cancel = Callable[[], bool]
@@ -42,8 +42,9 @@ def write_video(
     `truth.gpkg` holds the layers `objects` (what is seen of each object in each frame), `outlines` (all of
     it) and `tracks` (the way of its middle), in the frames' CRS at the true place on the ground. `coco.json`
     is a COCO file with `videos` and a track an annotation; `mot.txt` has MOT Challenge's columns (frame from
-    1, track, left, top, width, height, 1, class, share seen; pixels from 1, as there). `video.json` says how
-    it was made, `preview.png` shows it.
+    1, track, left, top, width, height, 1, class, share seen; pixels from 1, as there). Boxes are the tight
+    boxes of the masks. An object that is hidden in a frame is in none of them for that frame. `video.json`
+    says how it was made, `preview.png` shows it.
 
     Args:
         video: The video.
@@ -156,7 +157,6 @@ class _Truth:
                 "date_captured": frame.time,
             }
         )
-        labels = frame.labels
         for obj in frame.objects:
             self.rows.append(
                 {
@@ -173,23 +173,17 @@ class _Truth:
             self.whole.append(shapely.transform(obj.outline, frame.true_grid.pixel_to_map))
             x0, y0, x1, y1 = obj.box
             self.mot.append(
-                f"{frame.number + 1},{obj.track},{x0 + 1:.4f},{y0 + 1:.4f},{x1 - x0:.4f},{y1 - y0:.4f},1,"
+                f"{frame.number + 1},{obj.track},{x0 + 1:g},{y0 + 1:g},{x1 - x0:g},{y1 - y0:g},1,"
                 f"{self.categories[obj.class_name]},{obj.seen:.4f}"
             )
-            self.annotations.append(self._annotation(frame, obj, labels == obj.track))
+            self.annotations.append(self._annotation(frame, obj))
 
-    def _annotation(self, frame: SimulatedFrame, obj: Any, mask: NDArray[np.bool_]) -> dict[str, Any]:
-        x0, y0, x1, y1 = obj.box
-        return {
+    def _annotation(self, frame: SimulatedFrame, obj: SimulatedObject) -> dict[str, Any]:
+        return annotation_of(obj.pixels, frame.grid.shape) | {
             "id": len(self.annotations) + 1,
             "image_id": frame.number + 1,
             "video_id": 1,
-            "track_id": obj.track,
             "category_id": self.categories[obj.class_name],
-            "segmentation": encode_rle(mask),
-            "area": int(mask.sum()),
-            "bbox": [round(v, 4) for v in (x0, y0, x1 - x0, y1 - y0)],
-            "iscrowd": 0,
             "attributes": {
                 "speed_mps": round(obj.speed_mps, 4),
                 "heading": round(obj.heading_deg, 4),

@@ -18,7 +18,7 @@ from shapely.geometry import Polygon
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.synthetic.canvas import spectral_noise
 from ros_sam_core.synthetic.coverage import bounds, coverage, rings_of
-from training.scenes import Scene, SceneObject, build_pyramid
+from training.scenes import Scene, SceneObject, build_pyramid, object_of
 from training.simulate.actors import Actor, Outline
 from training.simulate.choreography import Player, cast_players
 from training.simulate.ground import Ground
@@ -38,7 +38,7 @@ from training.simulate.pixels import Picture, spline, warp
 from training.simulate.sensor import Camcorder
 
 _LEAST_SEEN_PX = 3.0
-"""Objects of which less is seen are not listed, square pixels."""
+"""Objects of which less is seen are not listed, square pixels; nor those that fill no pixel by half."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class SimulatedObject:
         class_name: The label.
         outline: All of it, also what is hidden or beyond the frame.
         visible: What is seen of it.
+        pixels: The pixels of which it is seen on more than half, at least one.
         speed_mps: Metres a second.
         heading_deg: Of its motion, clockwise from grid north; of its front while it stands.
     """
@@ -58,14 +59,14 @@ class SimulatedObject:
     class_name: str
     outline: Outline
     visible: Outline
+    pixels: SceneObject
     speed_mps: float
     heading_deg: float
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """Bounds of what is seen: xmin, ymin, xmax, ymax."""
-        x0, y0, x1, y1 = self.visible.bounds
-        return x0, y0, x1, y1
+        """The tight box of its mask: xmin, ymin, xmax, ymax, continuous pixels."""
+        return self.pixels.box
 
     @property
     def seen(self) -> float:
@@ -78,7 +79,7 @@ class SimulatedObject:
 
     def mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return the pixels of which it is seen on more than half, bool [H, W]."""
-        return self.coverage(shape) > 0.5
+        return self.pixels.frame_mask(shape)
 
 
 @dataclass(frozen=True)
@@ -106,24 +107,14 @@ class SimulatedFrame:
         """The track of each pixel, 0 where there is none, int32 [H, W]."""
         image = np.zeros(self.grid.shape, np.int32)
         for obj in self.objects:
-            rings = rings_of(obj.visible)
-            x0, y0, x1, y1 = bounds(rings, self.grid.shape)
-            image[y0:y1, x0:x1][coverage(rings, (y1 - y0, x1 - x0), (x0, y0)) > 0.5] = obj.track
+            image[obj.mask(image.shape)] = obj.track
         return image
 
     def scene(self, name: str = "simulated") -> Scene:
         """Return the frame as a labelled scene, as training reads them."""
-        objects = []
-        for obj in self.objects:
-            rings = rings_of(obj.visible)
-            x0, y0, x1, y1 = bounds(rings, self.grid.shape)
-            mask = (coverage(rings, (y1 - y0, x1 - x0), (x0, y0)) > 0.5).astype(np.uint8)
-            if mask.any():
-                box = (float(x0), float(y0), float(x1), float(y1))
-                objects.append(SceneObject(mask, x0, y0, box, obj.class_name, obj.track, obj.track))
         return Scene(
             build_pyramid(self.rgb),
-            tuple(objects),
+            tuple(obj.pixels for obj in self.objects),
             f"{name}, frame {self.number}",
             name,
             self.number,
@@ -273,7 +264,9 @@ class SimulatedVideo:
             if above:
                 visible = visible.difference(shapely.union_all(above))
             hiding.append(outline)
-            if visible.area < _LEAST_SEEN_PX:
+            visible = polygons_of(visible)
+            pixels = _pixels(player, visible, self.shape)
+            if visible.area < _LEAST_SEEN_PX or pixels is None:
                 continue
             ahead = np.array([math.cos(state.angle), math.sin(state.angle)]) * 0.5
             here = np.array([state.x, state.y])
@@ -284,7 +277,8 @@ class SimulatedVideo:
                     player.track,
                     player.actor.class_name,
                     outline,
-                    polygons_of(visible),
+                    visible,
+                    pixels,
                     state.speed_px_s * self.gsd_m,
                     heading,
                 )
@@ -331,3 +325,11 @@ class SimulatedVideo:
         shifted[:, 2] %= (columns, rows)
         tiled = np.tile(field, (2, 2, 1))
         return np.clip(warp(tiled, shifted, self.shape)[..., 0], 0, 1)
+
+
+def _pixels(player: Player, visible: Outline, shape: tuple[int, int]) -> SceneObject | None:
+    """Return the pixels of which an object is seen on more than half; None where there are none."""
+    rings = rings_of(visible)
+    x0, y0, x1, y1 = bounds(rings, shape)
+    mask = coverage(rings, (y1 - y0, x1 - x0), (x0, y0)) > 0.5
+    return object_of(mask, player.actor.class_name, player.track, player.track, (x0, y0))
