@@ -39,7 +39,10 @@ from training.ablation import (
     base_path,
     folder_of,
     load_ablation,
+    measuring,
     pretrain_config,
+    read_result,
+    result_path,
     row_config,
     rows_of,
     scene_cache,
@@ -89,7 +92,10 @@ def val_scenes(config: AblationConfig, target: Target) -> list[Scene]:
 
 
 def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[Job]:
-    """Yield what is not finished, one seed of all rows after the other."""
+    """Yield what is not finished, one seed of all rows after the other.
+
+    A row that is trained, but was measured by other settings, is measured again and not trained.
+    """
     scenes: dict[str, list[Scene]] = {}
     for seed in config.seeds:
         for row in rows_of(config):
@@ -97,31 +103,39 @@ def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[Job]:
                 continue
             if row.tune is None and seed != config.seeds[0]:
                 continue
-            if not (folder_of(config, row, seed) / "result.json").is_file():
+            if read_result(config, row, seed) is None:
                 scenes = scenes or {target.name: val_scenes(config, target) for target in config.targets}
-                values = row_config(config, row, seed) if row.tune else None
-                yield Job(f"row {row.key}, seed {seed}", values, partial(finish, config, row, seed, scenes))
+                otherwise = result_path(config, row, seed).is_file()
+                trained = not row.tune or (otherwise and _weights(config, row, seed).is_file())
+                values = None if trained else row_config(config, row, seed)
+                name = f"row {row.key}, seed {seed}" + (", was measured otherwise" if otherwise else "")
+                yield Job(name, values, partial(finish, config, row, seed, scenes))
 
 
 def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[Scene]]) -> None:
     """Measure a row that is trained, and write its result and the table."""
     folder = folder_of(config, row, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f"{row.key}.safetensors" if row.tune else resolve(base_path(config))
+    weights = _weights(config, row, seed)
     crop = CropPolicy(kind="fixed", crop_px=config.crop_px if row.crop else 0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     ious = {name: measure(weights, crop, row.head, some, device) for name, some in scenes.items()}
     result = {
         "row": row.key,
         "seed": seed,
+        "measured": measuring(config, row),
         "steps": steps_of(weights) if row.tune else 0,
         "iou": {name: float(np.mean(values)) for name, values in ious.items()},
         "objects": {name: len(values) for name, values in ious.items()},
         "ious": {name: [round(v, 4) for v in values] for name, values in ious.items()},
     }
-    write_text(folder / "result.json", json.dumps(result))
+    write_text(result_path(config, row, seed), json.dumps(result))
     log.info("%s, seed %d: %s", row.title, seed, result["iou"])
     write_table(config)
+
+
+def _weights(config: AblationConfig, row: Row, seed: int) -> Path:
+    return folder_of(config, row, seed) / f"{row.key}.safetensors" if row.tune else resolve(base_path(config))
 
 
 def write_table(config: AblationConfig) -> str:
@@ -136,7 +150,7 @@ def done(config: AblationConfig) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "the base", pretrain_config(config)
     for row in rows_of(config):
         for seed in config.seeds if row.tune else ():
-            if (folder_of(config, row, seed) / "result.json").is_file():
+            if result_path(config, row, seed).is_file():
                 yield f"row {row.key}, seed {seed}", row_config(config, row, seed)
 
 

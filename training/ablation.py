@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ros_sam_core.errors import ConfigInvalid
+from training import simulated
 from training.configfile import build, build_config, read_table
 from training.readers.spec import LAYOUTS
 
@@ -240,6 +241,29 @@ def folder_of(config: AblationConfig, row: Row, seed: int) -> Path:
     return Path(config.output) / "rows" / row.key / f"seed{seed}"
 
 
+def result_path(config: AblationConfig, row: Row, seed: int) -> Path:
+    """Return the file of what a row reached."""
+    return folder_of(config, row, seed) / "result.json"
+
+
+def measuring(config: AblationConfig, row: Row) -> dict[str, Any]:
+    """Return all that a row's figures depend on beside its training, as JSON has it."""
+    targets = [asdict(target) for target in config.targets]
+    for target in targets:
+        del target["train"], target["train_videos"]
+        if target["val_videos"]:
+            target["simulated"] = simulated.VERSION
+    told: dict[str, Any] = {
+        "head": row.head,
+        "crop_px": config.crop_px if row.crop else 0,
+        "targets": targets,
+    }
+    if not row.tune:
+        told["base"] = config.base or config.pretrain
+    measured: dict[str, Any] = json.loads(json.dumps(told))
+    return measured
+
+
 def scene_cache(config: AblationConfig) -> Path:
     """Return where rendered and simulated scenes are kept."""
     return Path(config.output) / "scenes"
@@ -257,21 +281,23 @@ def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def read_results(config: AblationConfig) -> Iterator[tuple[Row, list[dict[str, Any]]]]:
-    """Yield each row with what its seeds reached so far."""
-    for row in rows_of(config):
-        seeds = config.seeds if row.tune else config.seeds[:1]
-        paths = [folder_of(config, row, seed) / "result.json" for seed in seeds]
-        yield row, [json.loads(path.read_text()) for path in paths if path.is_file()]
+def read_result(config: AblationConfig, row: Row, seed: int) -> dict[str, Any] | None:
+    """Return what a row reached; None: it is not measured, or was by other settings than `measuring` says."""
+    path = result_path(config, row, seed)
+    result: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return result if result.get("measured") == measuring(config, row) else None
 
 
 def table_of(config: AblationConfig) -> dict[str, Any]:
     """Return the table as values: each row's mean over seeds on each target, its spread, the gain on SAM."""
     lines: list[dict[str, Any]] = []
     start: dict[str, float] = {}
-    for row, results in read_results(config):
-        wanted = len(config.seeds) if row.tune else 1
-        line: dict[str, Any] = {"key": row.key, "title": row.title, "seeds": len(results), "wanted": wanted}
+    for row in rows_of(config):
+        seeds = config.seeds if row.tune else config.seeds[:1]
+        results = [found for seed in seeds if (found := read_result(config, row, seed)) is not None]
+        line: dict[str, Any] = {"key": row.key, "title": row.title, "seeds": len(results)}
+        line["wanted"] = len(seeds)
+        line["otherwise"] = sum(result_path(config, row, seed).is_file() for seed in seeds) - len(results)
         for name in _columns(results):
             values = [result["iou"][name] for result in results]
             spread = statistics.stdev(values) if len(values) > 1 else None
@@ -291,12 +317,13 @@ def _columns(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def as_markdown(table: Mapping[str, Any]) -> str:
-    """Write the table as Markdown; a row without all its seeds says so."""
+    """Write the table as Markdown; a row without all its seeds, or measured by other settings, says so."""
     columns = table["targets"]
     head = ["row", "seeds", *(part for c in columns for part in (f"{c}, mean IoU", "gain on SAM, points"))]
     lines = ["| " + " | ".join(head) + " |", "| --- | ---: |" + " ---: |" * (2 * len(columns))]
     for row in table["rows"]:
         done = f"{row['seeds']}" if row["seeds"] == row["wanted"] else f"{row['seeds']} of {row['wanted']}"
+        done += f", {row['otherwise']} measured otherwise" if row["otherwise"] else ""
         cells = [row["title"], done]
         for column in columns:
             value = row.get(column)

@@ -1,18 +1,28 @@
 """The ablation: every row trains what its name says, results are kept, and the same command goes on."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from labelled import write_labels
+from safetensors.torch import save_file
 from training_runs import CONFIGS, SMALL
 
 from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.checkpoints import load_checkpoint
 from training.ablate import main
-from training.ablation import as_markdown, load_ablation, pretrain_config, row_config, rows_of, table_of
+from training.ablation import (
+    as_markdown,
+    load_ablation,
+    measuring,
+    pretrain_config,
+    row_config,
+    rows_of,
+    table_of,
+)
 from training.configfile import build_config
 from training.state import config_json
 from training.tuning import is_hq
@@ -118,7 +128,9 @@ def test_the_table_tells_means_spreads_and_what_is_missing(config, tmp_path):
     for key, seed, iou in (("sam", 0, 0.5), ("pipeline", 0, 0.56), ("pipeline", 1, 0.58), ("all", 0, 0.6)):
         folder = tmp_path / "ablation" / "rows" / key / f"seed{seed}"
         folder.mkdir(parents=True)
-        (folder / "result.json").write_text(json.dumps({"iou": {"bars": iou}, "steps": 1}))
+        (row,) = (row for row in rows_of(ablation) if row.key == key)
+        told = {"iou": {"bars": iou}, "steps": 1, "measured": measuring(ablation, row)}
+        (folder / "result.json").write_text(json.dumps(told))
     text = as_markdown(table_of(ablation))
     assert "| SAM as it is | 1 | 0.500 |  |" in text
     assert "| + crop and training pipeline, SAM's decoder tuned | 2 | 0.570 ± 0.014 | +7.0 |" in text
@@ -143,6 +155,61 @@ def test_what_was_trained_otherwise_is_named_and_no_table_is_made(config, tmp_pa
     assert "the base: steps was 1 and is 2 (in " in caplog.text
     assert "row pipeline, seed 1: steps was 1 and is 2; lr was 0.01 and is 0.1 (in " in caplog.text
     assert not (tmp_path / "ablation" / "rows" / "sam").exists()
+
+
+def test_a_row_that_was_measured_otherwise_is_measured_again_and_not_trained(
+    config, tmp_path, monkeypatch, capsys
+):
+    """The settings of measuring belong to a figure, here the labels that it is measured on."""
+    crops, shares = [], iter([0.1, 0.2, 0.6, 0.3, 0.4, 0.7])
+
+    def measured(weights, crop, *others):
+        crops.append(crop.crop_px)
+        return [next(shares)]
+
+    def trained(values, options, stop):
+        weights = Path(values["output"]) / f"{values['model']['name']}.safetensors"
+        weights.parent.mkdir(parents=True)
+        save_file({"x": torch.zeros(1)}, weights, {"steps": "1"})
+        trainings.append(weights)
+        return 0
+
+    trainings: list[Path] = []
+    monkeypatch.setattr("training.ablate.measure", measured)
+    monkeypatch.setattr("training.series.train", trained)
+    text = config.read_text().replace("seeds = [0, 1]", 'seeds = [0]\nbase = "ros-sam-tiny"')
+    config.write_text(text)
+    rows = ["--config", str(config), "--rows", "sam", "crop", "pipeline"]
+    assert main(rows) == 0 and main(rows) == 0
+    told = capsys.readouterr().out
+    assert "| SAM as it is | 1 | 0.100 |" in told and "| + crop at inference | 1 | 0.200 | +10.0 |" in told
+    assert len(trainings) == 1 and crops == [0, 64, 64]
+
+    (tmp_path / "other.json").write_text((tmp_path / "labels.json").read_text())
+    config.write_text(text.replace(f'val = ["{tmp_path}/labels', f'val = ["{tmp_path}/other'))
+    assert main(["--config", str(config), "--table"]) == 0
+    told = capsys.readouterr().out
+    assert "| SAM as it is | 0 of 1, 1 measured otherwise | not finished |" in told
+    assert main(rows) == 0 and len(trainings) == 1
+    told = capsys.readouterr().out
+    assert "| SAM as it is | 1 | 0.300 |" in told and "decoder tuned | 1 | 0.700 | +40.0 |" in told
+
+
+@pytest.mark.parametrize("change", ["crop_px = 32", 'base = "other"', "version", 'classes = ["vehicle"]'])
+def test_what_a_figure_depends_on_is_told_with_it(config, monkeypatch, change):
+    text = config.read_text().replace("seeds = [0, 1]", 'seeds = [0]\nbase = "ros-sam-tiny"')
+    videos = '[[targets]]\nname = "video"\ntrain_videos = 1\nval_videos = 1\n'
+    config.write_text(text.replace("[pretrain]", f"{videos}[pretrain]"))
+    before = load_ablation(config)
+    row = rows_of(before)[1]
+    told = measuring(before, row)
+    assert told == json.loads(json.dumps(told)) == measuring(load_ablation(config), row)
+    if change == "version":
+        monkeypatch.setattr("training.simulated.VERSION", 99)
+    else:
+        field = change.split(" = ")[0]
+        config.write_text(re.sub(f"^{field} = .*$", change, config.read_text(), flags=re.MULTILINE))
+    assert measuring(load_ablation(config), row) != told
 
 
 def test_all_mistakes_are_told_at_once(config, tmp_path):
