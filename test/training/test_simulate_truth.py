@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
@@ -61,6 +62,41 @@ def test_who_is_painted_last_owns_the_pixels_of_labelled_ground(seed: int) -> No
             assert (nearest == obj.track).all()
             over += not video.players[obj.track - 1].painted and obj.seen < 0.9
     assert over
+
+
+SIZES = [(1, 1), (2, 2), (1, 12), (3, 3), (3, 4), (2, 9), (1, 30), (4, 4), (8, 16)]
+"""Rows and columns; those of one row are too thin to have a pixel in every mask."""
+
+
+@pytest.mark.parametrize("class_name", ["ship", "storage tank"])
+def test_no_labelled_object_is_seen_without_a_label(class_name: str) -> None:
+    windows = [
+        np.s_[y : y + rows, x : x + columns]
+        for (rows, columns), (y, x) in zip(
+            SIZES, [(y, x) for y in (24, 60, 96) for x in (24, 64, 104)], strict=True
+        )
+    ]
+    scene = labelled((130, 150), windows, class_name)
+    inside = np.zeros(scene.shape, bool)
+    inside[86:108, 12:64] = True  # a bridge, all around the thin one
+    bridge = object_of(inside, "bridge", 100)
+    rgb = scene.rgb.copy()
+    rgb[inside & (rgb[..., 0] == 0)] = 60
+    scene = replace(scene, pyramid=build_pyramid(rgb), objects=(bridge, *scene.objects))
+    ground = labelled_ground(scene)
+    assert len(ground.natives) == 1 + sum(min(size) > 1 for size in SIZES)
+    assert sum(native.movable for native in ground.natives) == (class_name == "ship")
+    options = SimulateOptions(
+        frames=6, fps=1, shape=(112, 128), objects=(0, 0), gsd_m=1.0, light=QUIET, sensor=PLAIN,
+        platform=Platform((0.3, 0.7), 0.5, 5.0), motion=Motion(moving_share=1.0, ship_mps=(1, 2)),
+    )  # fmt: skip
+    for frame in SimulatedVideo(ground, options, 0):
+        whole = [obj for obj in frame.objects if obj.seen > 0.999]
+        assert len(whole) >= 4
+        labels = frame.labels
+        bridge_only = ndimage.binary_erosion(labels == 1, iterations=2)
+        assert frame.rgb[~ndimage.binary_dilation(labels > 0, iterations=2)].max() < 40
+        assert frame.rgb[bridge_only].max() < 75
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,10 @@ from training.simulate.pixels import Picture, bleed, blur, spline
 
 OVERSAMPLE = 2
 """Texels a pixel of a drawn object."""
+LEAST_SEEN_PX = 3.0
+"""Objects of which less is seen in a frame are not in its truth, square pixels."""
+_DISC_PX = 0.8
+"""Wherever a disc of this radius lies, it fills a pixel by half."""
 _TRACE = PolygonOptions(simplify_px=0.1, smooth_px=0.5, min_area_px=1.0)
 Outline = Polygon | MultiPolygon
 
@@ -141,6 +145,11 @@ def cut_out(rgb: Picture, obj: SceneObject, rng: np.random.Generator) -> tuple[A
     own = shapely.transform(outline, lambda xy: apply(inverse(to_texture), xy))
     actor = Actor(obj.class_name, own, texture.astype(np.float32), to_texture)
     return actor, Pose(x0 + centre.x, y0 + centre.y, 1.0, angle)
+
+
+def always_seen(outline: Outline) -> bool:
+    """Say whether an object is in the truth of every frame that shows all of it, wherever its pixels lie."""
+    return outline.area > LEAST_SEEN_PX and not outline.buffer(-_DISC_PX).is_empty
 
 
 def front(outline: Outline, class_name: str, rng: np.random.Generator) -> float:

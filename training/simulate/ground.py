@@ -12,13 +12,14 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from scipy import ndimage
+from skimage.restoration import inpaint_biharmonic
 
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.raster import RasterFrame
 from ros_sam_core.synthetic import SceneKind, make_stage
 from ros_sam_core.synthetic.sprites import Pose
 from training.scenes import DatasetError, Scene, build_pyramid
-from training.simulate.actors import Actor, cut_out, drawn
+from training.simulate.actors import Actor, always_seen, cut_out, drawn
 from training.simulate.healing import heal, shadow_of
 from training.simulate.options import MOVABLE, SimulateOptions
 from training.simulate.pixels import Picture
@@ -26,6 +27,7 @@ from training.simulate.pixels import Picture
 Mask = NDArray[np.bool_]
 _RIM_PX = 3
 _LEAST_PX = 20
+"""Labelled objects of fewer pixels are too little to be cut out and moved."""
 _USUAL_M = {"airplane": 35.0, "vehicle": 4.8}
 
 
@@ -55,7 +57,7 @@ class Ground:
 
     Attributes:
         rgb: float32 [H, W, 3] in 0..1, healed.
-        original: The same before it was healed; None where the objects were never on it.
+        original: The same with its objects; None where the objects were never on it.
         natives: The objects.
         gsd_m: Metres a pixel, drawn or guessed; None where nothing tells it.
         grid: Where it lies; None where that is not known.
@@ -119,6 +121,9 @@ def procedural_ground(
 def labelled_ground(scene: Scene, seed: int = 0, grid: Grid | None = None) -> Ground:
     """Take the movable objects of a labelled image off it.
 
+    Small ones stay, with their label. What is too small or too thin to be in every frame's mask is taken off
+    for good: it would be seen without a label.
+
     Args:
         scene: The image with its objects.
         seed: Of the random choices of healing.
@@ -130,33 +135,32 @@ def labelled_ground(scene: Scene, seed: int = 0, grid: Grid | None = None) -> Gr
     for number, obj in enumerate(scene.objects):
         everything[obj.frame_mask(everything.shape)] = number + 1
     natives: list[Native] = []
-    holes = np.zeros(rgb.shape[:2], bool)
+    holes, gone = np.zeros(rgb.shape[:2], bool), np.zeros(rgb.shape[:2], bool)
     pulls = np.zeros(2)
     for number, obj in enumerate(scene.objects):
-        made = cut_out(rgb, obj, rng) if (obj.mask > 0).sum() >= _LEAST_PX else None
-        if made is None:
-            continue
-        actor, pose = made
+        made = cut_out(rgb, obj, rng)
+        if made is not None and not always_seen(made[0].outline):
+            made = None
         x0, y0, x1, y1 = (round(v) for v in obj.box)
         whole = x0 > 0 and y0 > 0 and x1 < rgb.shape[1] and y1 < rgb.shape[0]
-        if obj.class_name not in MOVABLE or not whole:
-            natives.append(Native(actor, pose, movable=False))
+        stays = obj.class_name not in MOVABLE or not whole or (obj.mask > 0).sum() < _LEAST_PX
+        if made is not None and stays:
+            natives.append(Native(*made, movable=False))
             continue
-        reach = int(np.clip(0.5 * max(x1 - x0, y1 - y0), 4, 28)) + _RIM_PX
-        top, left = max(y0 - reach, 0), max(x0 - reach, 0)
-        window = np.s_[top : y1 + reach, left : x1 + reach]
-        mask, others = everything[window] == number + 1, everything[window] > 0
-        shadow = shadow_of(rgb[window], mask, others & ~mask)
-        if shadow.sum() > 5:
-            pull = np.argwhere(shadow).mean(0) - np.argwhere(mask).mean(0) if mask.any() else np.zeros(2)
-            pulls += pull[::-1] / max(float(np.hypot(*pull)), 1e-6)
-        hole = ndimage.binary_dilation(mask, iterations=_RIM_PX)
-        hole |= ndimage.binary_dilation(shadow, iterations=2)
-        hole &= ~(ndimage.binary_dilation(others & ~mask, iterations=1))
+        hole, (top, left), pull = _hole(rgb, everything, number + 1, (x0, y0, x1, y1))
+        pulls += pull
+        window = np.s_[top : top + hole.shape[0], left : left + hole.shape[1]]
         holes[window] |= hole
-        natives.append(Native(actor, pose, hole, (top, left)))
+        if made is None:
+            gone[window] |= hole | ndimage.binary_dilation(everything[window] == number + 1)
+        else:
+            natives.append(Native(*made, hole, (top, left)))
     solid = ndimage.binary_dilation(everything > 0, iterations=2) & ~holes
     healed, left_open = heal(rgb, holes, rng, solid)
+    on_others = gone & (left_open | ~holes)
+    if on_others.any():
+        healed = inpaint_biharmonic(healed, on_others, channel_axis=-1).astype(np.float32)
+    rgb[gone] = healed[gone]
     kept = tuple(_stuck(native, left_open) for native in natives)
     sun, shade = _sun(pulls, len(natives), rng)
     gsd_m = _guessed_gsd(natives) if grid is None else None
@@ -187,6 +191,37 @@ def raster_ground(path: Path, size: tuple[int, int], seed: int = 0) -> Ground:
     raise DatasetError(
         f"{path}: no part of {height} rows and {width} columns is free of nodata; ask for less"
     )
+
+
+def _hole(
+    rgb: Picture, everything: NDArray[np.int32], number: int, box: tuple[int, int, int, int]
+) -> tuple[Mask, tuple[int, int], NDArray[np.float64]]:
+    """Find what has to be healed if an object leaves.
+
+    Args:
+        rgb: The image.
+        everything: The number of each pixel's object, 0 where there is none.
+        number: The object's.
+        box: The object's.
+
+    Returns:
+        The object and its shadow with a rim, bool, a cut of the image; row and column of its corner; unit
+        vector towards which its shadow falls, 0 where it has none.
+    """
+    x0, y0, x1, y1 = box
+    reach = int(np.clip(0.5 * max(x1 - x0, y1 - y0), 4, 28)) + _RIM_PX
+    top, left = max(y0 - reach, 0), max(x0 - reach, 0)
+    window = np.s_[top : y1 + reach, left : x1 + reach]
+    mask, others = everything[window] == number, everything[window] > 0
+    shadow = shadow_of(rgb[window], mask, others & ~mask)
+    pull = np.zeros(2)
+    if shadow.sum() > 5:
+        pull = np.argwhere(shadow).mean(0) - np.argwhere(mask).mean(0) if mask.any() else np.zeros(2)
+        pull = pull[::-1] / max(float(np.hypot(*pull)), 1e-6)
+    hole = ndimage.binary_dilation(mask, iterations=_RIM_PX)
+    hole |= ndimage.binary_dilation(shadow, iterations=2)
+    hole &= ~(ndimage.binary_dilation(others & ~mask, iterations=1))
+    return hole, (top, left), pull
 
 
 def _guessed_gsd(natives: Sequence[Native]) -> float | None:

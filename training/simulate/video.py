@@ -19,7 +19,7 @@ from ros_sam_core.geo.grid import Grid
 from ros_sam_core.synthetic.canvas import spectral_noise
 from ros_sam_core.synthetic.coverage import bounds, coverage, rings_of
 from training.scenes import Scene, SceneObject, build_pyramid, object_of
-from training.simulate.actors import Actor, Outline
+from training.simulate.actors import LEAST_SEEN_PX, Actor, Outline
 from training.simulate.choreography import Player, cast_players
 from training.simulate.ground import Ground
 from training.simulate.motion import Camera, Matrix, after, inverse, margin_px
@@ -36,9 +36,6 @@ from training.simulate.painting import (
 )
 from training.simulate.pixels import Picture, spline, warp
 from training.simulate.sensor import Camcorder
-
-_LEAST_SEEN_PX = 3.0
-"""Objects of which less is seen are not listed, square pixels; nor those that fill no pixel by half."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +263,7 @@ class SimulatedVideo:
             hiding.append(outline)
             visible = polygons_of(visible)
             pixels = _pixels(player, visible, self.shape)
-            if visible.area < _LEAST_SEEN_PX or pixels is None:
+            if visible.area < LEAST_SEEN_PX or pixels is None:
                 continue
             ahead = np.array([math.cos(state.angle), math.sin(state.angle)]) * 0.5
             here = np.array([state.x, state.y])
