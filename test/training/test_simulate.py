@@ -335,6 +335,8 @@ def test_nothing_is_left_of_a_video_that_is_cancelled(video: SimulatedVideo, tmp
     [
         (lambda: SimulateOptions(shape=(10, 100)), "shape"),
         (lambda: SimulateOptions(start="yesterday"), "start"),
+        (lambda: SimulateOptions(crs="nowhere"), "crs is 'nowhere'"),
+        (lambda: SimulateOptions(crs="EPSG:4326"), "crs is 'EPSG:4326'"),
         (lambda: Motion(ship_mps=(5, 1)), "ship_mps"),
         (lambda: Platform(georeference="none"), "georeference"),  # type: ignore[arg-type]
         (lambda: Sensor(jpeg=0), "jpeg"),

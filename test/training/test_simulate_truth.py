@@ -10,6 +10,8 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from pyproj import Geod
 from scipy import ndimage
 
 from training.readers import DatasetSpec, open_dataset
@@ -24,6 +26,7 @@ from training.simulate import (
     SimulateOptions,
     labelled_ground,
     procedural_ground,
+    raster_ground,
 )
 from training.simulate.files import write_video
 
@@ -62,6 +65,41 @@ def test_who_is_painted_last_owns_the_pixels_of_labelled_ground(seed: int) -> No
             assert (nearest == obj.track).all()
             over += not video.players[obj.track - 1].painted and obj.seen < 0.9
     assert over
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32633"])
+def test_speed_and_heading_are_those_on_the_ground_in_any_crs(crs: str, tmp_path: Path) -> None:
+    """At 60 degrees north a pixel of degrees is half as wide as it is high: 0.56 m and 1.11 m."""
+    place = {
+        "EPSG:4326": Affine(1e-5, 0, 15, 0, -1e-5, 60),
+        "EPSG:3857": Affine(2, 0, 1_670_000, 0, -2, 8_400_000),
+        "EPSG:32633": Affine(0.8, 0, 500_000, 0, -0.8, 6_650_000),
+    }[crs]
+    pixels = np.random.default_rng(0).integers(60, 90, (3, 240, 240), np.uint8)
+    with rasterio.open(
+        tmp_path / "ground.tif", "w", driver="GTiff", count=3, height=240, width=240, dtype="uint8", crs=crs,
+        transform=place,
+    ) as target:  # fmt: skip
+        target.write(pixels)
+    motion = Motion(1.0, *[(9.0, 9.0)] * 4, turn_deg_s=0, sway=0)
+    options = SimulateOptions(frames=2, fps=1, shape=(200, 200), object_px=(8, 20), motion=motion)
+    video = SimulatedVideo(raster_ground(tmp_path / "ground.tif", (240, 240)), options, 3)
+    geod, turns = Geod(ellps="WGS84"), []
+    for obj in video.frame(1).objects:
+        outlines = [video.map_outline(video.players[obj.track - 1], time) for time in (0.99, 1.01)]
+        way = geopandas.GeoSeries([o.centroid for o in outlines], crs=crs).to_crs(4326)
+        azimuth, _, metres = geod.inv(way.x[0], way.y[0], way.x[1], way.y[1])
+        assert metres / 0.02 == pytest.approx(obj.speed_mps, rel=1e-3) == pytest.approx(9.0, rel=1e-3)
+        assert abs((azimuth - obj.heading_deg + 180) % 360 - 180) < 0.1
+        turns.append(azimuth)
+    assert np.ptp(turns) > 90
+
+
+def test_a_ground_without_a_place_has_its_pixels_in_the_units_of_the_crs() -> None:
+    ground = procedural_ground(1, (100, 100), "field")
+    for crs, unit in (("EPSG:32618", 1.0), ("EPSG:2263", 1200 / 3937)):  # metres, US survey feet
+        options = SimulateOptions(crs=crs, origin=(600_000, 200_000), gsd_m=0.5)
+        assert ground.grid_of(options).transform.a * unit == pytest.approx(0.5)
 
 
 SIZES = [(1, 1), (2, 2), (1, 12), (3, 3), (3, 4), (2, 9), (1, 30), (4, 4), (8, 16)]

@@ -10,13 +10,14 @@ import numpy as np
 import shapely
 from shapely.geometry import Polygon
 
+from ros_sam_core.geo.grid import Grid
 from ros_sam_core.synthetic.aircraft import airplane
 from ros_sam_core.synthetic.sprites import Pose
 from ros_sam_core.synthetic.vehicles import vehicle
 from ros_sam_core.synthetic.vessels import ship
 from training.simulate.actors import Actor, Outline, built
 from training.simulate.ground import Ground, Native
-from training.simulate.motion import Path, State, apply
+from training.simulate.motion import Path, State, apply, on_the_ground
 from training.simulate.options import SimulateOptions
 
 _BUILDERS = {
@@ -59,6 +60,7 @@ class _Stage:
 
     ground: Ground
     options: SimulateOptions
+    grid: Grid
     gsd_m: float
     rng: np.random.Generator
     area: Polygon
@@ -71,7 +73,8 @@ class _Stage:
         """Draw a path through a pose."""
         motion, rng = self.options.motion, self.rng
         low, high = motion.speed_of(actor.class_name)
-        speed = float(np.exp(rng.uniform(*np.log(np.maximum([low, high], 1e-3))))) / self.gsd_m
+        metres, _ = on_the_ground(self.grid, (pose.x, pose.y), pose.angle, self.gsd_m)
+        speed = float(np.exp(rng.uniform(*np.log(np.maximum([low, high], 1e-3)))) / metres[0])
         turn = math.radians(rng.uniform(-1, 1) * motion.turn_deg_s) if rng.random() < 0.6 else 0.0
         duration = max(self.options.duration_s, 1.0)
         return Path(
@@ -113,6 +116,7 @@ def cast_players(
     ground: Ground,
     guests: Sequence[Actor],
     options: SimulateOptions,
+    grid: Grid,
     gsd_m: float,
     centre: tuple[float, float],
     seed: int,
@@ -123,6 +127,7 @@ def cast_players(
         ground: With its own objects.
         guests: Objects of other images to put beside them; procedural ones where there are none.
         options: Of the video.
+        grid: Of the ground picture.
         gsd_m: Metres a pixel.
         centre: Of the frame on the ground picture.
         seed: Of all choices.
@@ -134,7 +139,7 @@ def cast_players(
     rows, columns = options.shape
     x, y = centre
     area = shapely.box(x - columns / 2, y - rows / 2, x + columns / 2, y + rows / 2)
-    stage = _Stage(ground, options, gsd_m, rng, area, [])
+    stage = _Stage(ground, options, grid, gsd_m, rng, area, [])
     moving = [n.movable and rng.random() < options.motion.moving_share for n in ground.natives]
     standing = [n for n, moves in zip(ground.natives, moving, strict=True) if not moves]
     for native in standing:

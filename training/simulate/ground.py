@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS
 from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
+from ros_sam_core.geo.crs import metres_per_unit, parse_crs
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.raster import RasterFrame
 from ros_sam_core.synthetic import SceneKind, make_stage
@@ -91,9 +91,10 @@ class Ground:
         """Return where it lies, made up from the options where that is not known."""
         if self.grid is not None:
             return self.grid
-        gsd = options.gsd_m or self.gsd_m or 1.0
-        place = Affine.translation(*options.origin) @ Affine.scale(gsd, -gsd)
-        return Grid((self.rgb.shape[0], self.rgb.shape[1]), place, CRS(options.crs))
+        crs = parse_crs(options.crs)
+        side = (options.gsd_m or self.gsd_m or 1.0) / metres_per_unit(crs)
+        place = Affine.translation(*options.origin) @ Affine.scale(side, -side)
+        return Grid((self.rgb.shape[0], self.rgb.shape[1]), place, crs)
 
 
 def procedural_ground(

@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from ros_sam_core.errors import CrsTransformFailed
+from ros_sam_core.geo.crs import metres_per_unit, to_degrees
+from ros_sam_core.geo.grid import Grid
 from training.simulate.options import Platform
 
 Matrix = NDArray[np.float64]
@@ -132,6 +135,38 @@ class Camera:
         turn = np.array([[cos, -sin], [sin, cos]])
         middle = np.array([self.shape[1], self.shape[0]]) / 2
         return np.column_stack([turn, place - turn @ middle])
+
+
+def on_the_ground(
+    grid: Grid, places: ArrayLike, angles: ArrayLike, gsd_m: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far a pixel of way is on the ground, and where it leads; a pixel of degrees is no square.
+
+    Args:
+        grid: Of the ground picture.
+        places: [N, 2], its pixels.
+        angles: [N], radians from x towards y.
+        gsd_m: Metres a pixel where the CRS tells none.
+
+    Returns:
+        Metres [N], along geodesics where the CRS has them; degrees [N] clockwise from the north of the CRS.
+    """
+    places, angles = np.reshape(places, (-1, 2)), np.ravel(angles)
+    half = np.column_stack([np.cos(angles), np.sin(angles)]) / 2
+    tails, heads = grid.pixel_to_map(places - half), grid.pixel_to_map(places + half)
+    east, north = (heads - tails).T
+    headings = np.degrees(np.arctan2(east, north)) % 360
+    crs = grid.crs
+    try:
+        ends = None if crs is None else to_degrees(np.concatenate([tails, heads]), crs)
+    except CrsTransformFailed:
+        crs = ends = None
+    geod = None if crs is None else crs.get_geod()
+    if crs is None or ends is None or geod is None:
+        metres = np.full(len(angles), gsd_m) if crs is None else np.hypot(east, north) * metres_per_unit(crs)
+        return metres, headings
+    azimuths, _, metres = geod.inv(*ends[: len(angles)].T, *ends[len(angles) :].T)
+    return np.asarray(metres), np.asarray(azimuths) % 360 if crs.is_geographic else headings
 
 
 def margin_px(platform: Platform, shape: tuple[int, int], duration_s: float) -> int:

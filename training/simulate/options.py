@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ros_sam_core.errors import ConfigInvalid
+from ros_sam_core.errors import ConfigInvalid, CrsUnknown
+from ros_sam_core.geo.crs import parse_crs
 
 MOVABLE = ("airplane", "ship", "vehicle", "train")
 """Classes that may move; objects of other classes stay where they are."""
@@ -147,7 +148,7 @@ class SimulateOptions:
         object_px: Shortest and longest longer side of procedural objects, pixels.
         occluders: Bridges that hide what passes under them.
         start: Time of the first frame, ISO 8601; UTC where it names no zone.
-        crs: CRS of a background that has none.
+        crs: CRS of a background that has none, a projected one.
         origin: Its upper left corner in that CRS.
         motion: How objects move.
         platform: How the camera moves.
@@ -184,6 +185,12 @@ class SimulateOptions:
             datetime.fromisoformat(self.start)
         except ValueError as error:
             raise ConfigInvalid(f"start is {self.start!r}; give a time as 2025-06-01T10:00:00Z") from error
+        try:
+            projected = parse_crs(self.crs).is_projected
+        except CrsUnknown:
+            projected = False
+        if not projected:
+            raise ConfigInvalid(f"crs is {self.crs!r}; give a projected CRS, such as EPSG:32633")
 
     @property
     def duration_s(self) -> float:

@@ -22,7 +22,7 @@ from training.scenes import Scene, SceneObject, build_pyramid, object_of
 from training.simulate.actors import LEAST_SEEN_PX, Actor, Outline
 from training.simulate.choreography import Player, cast_players
 from training.simulate.ground import Ground
-from training.simulate.motion import Camera, Matrix, after, inverse, margin_px
+from training.simulate.motion import Camera, Matrix, after, inverse, margin_px, on_the_ground
 from training.simulate.options import SimulateOptions
 from training.simulate.painting import (
     Occluder,
@@ -48,8 +48,8 @@ class SimulatedObject:
         outline: All of it, also what is hidden or beyond the frame.
         visible: What is seen of it.
         pixels: The pixels of which it is seen on more than half, at least one.
-        speed_mps: Metres a second.
-        heading_deg: Of its motion, clockwise from grid north; of its front while it stands.
+        speed_mps: Metres a second on the ground.
+        heading_deg: Of its motion, clockwise from the north of the CRS; of its front while it stands.
     """
 
     track: int
@@ -144,7 +144,7 @@ class SimulatedVideo:
         self.camera = self._camera()
         self.shape = self.camera.shape
         self.players, standing = cast_players(
-            ground, guests, self.options, self.gsd_m, self.camera.centre, seed
+            ground, guests, self.options, self.ground_grid, self.gsd_m, self.camera.centre, seed
         )
         self._picture = spline(ground.with_standing(standing))
         self._sensor = Camcorder.draw(self.options.sensor, self.options.light, seed)
@@ -250,9 +250,12 @@ class SimulatedVideo:
         to_frame = inverse(to_ground)
         inside = shapely.box(0, 0, self.shape[1], self.shape[0])
         hiding: list[Outline] = [moved(o.outline, to_frame) for o in self._occluders]
+        states = [player.path.at(time_s) for player in self.players]
+        places, angles = [(state.x, state.y) for state in states], [state.angle for state in states]
+        metres, headings = on_the_ground(self.ground_grid, places, angles, self.gsd_m)
         found = []
-        for player in reversed(self.players):
-            state = player.path.at(time_s)
+        for index, player in reversed(list(enumerate(self.players))):
+            state = states[index]
             outline = moved(player.actor.outline, after(to_frame, state.to_ground))
             if not outline.intersects(inside):
                 continue
@@ -265,10 +268,6 @@ class SimulatedVideo:
             pixels = _pixels(player, visible, self.shape)
             if visible.area < LEAST_SEEN_PX or pixels is None:
                 continue
-            ahead = np.array([math.cos(state.angle), math.sin(state.angle)]) * 0.5
-            here = np.array([state.x, state.y])
-            tail, head = self.ground_grid.pixel_to_map([here - ahead, here + ahead])
-            heading = math.degrees(math.atan2(head[0] - tail[0], head[1] - tail[1])) % 360
             found.append(
                 SimulatedObject(
                     player.track,
@@ -276,8 +275,8 @@ class SimulatedVideo:
                     outline,
                     visible,
                     pixels,
-                    state.speed_px_s * self.gsd_m,
-                    heading,
+                    float(state.speed_px_s * metres[index]),
+                    float(headings[index]),
                 )
             )
         return reversed(found)
