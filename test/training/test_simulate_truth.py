@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from training.readers import DatasetSpec, open_dataset
 from training.rle import decode_rle
-from training.scenes import Scene, build_pyramid, object_of
+from training.scenes import DatasetError, Scene, build_pyramid, object_of
 from training.simulate import (
     Light,
     Motion,
@@ -100,6 +100,22 @@ def test_a_ground_without_a_place_has_its_pixels_in_the_units_of_the_crs() -> No
     for crs, unit in (("EPSG:32618", 1.0), ("EPSG:2263", 1200 / 3937)):  # metres, US survey feet
         options = SimulateOptions(crs=crs, origin=(600_000, 200_000), gsd_m=0.5)
         assert ground.grid_of(options).transform.a * unit == pytest.approx(0.5)
+
+
+def test_the_little_of_a_raster_that_is_free_of_nodata_is_found(tmp_path: Path) -> None:
+    """A scene that lies askew in its raster, as satellites take them: 1 in 30 parts of that size is whole."""
+    y, x = np.mgrid[0:300, 0:300] - 150
+    pixels = np.where(np.abs(x) + np.abs(y) < 130, 90, 0).astype(np.uint8)
+    for path, count in (("askew.tif", pixels), ("empty.tif", pixels * 0)):
+        with rasterio.open(
+            tmp_path / path, "w", driver="GTiff", count=1, height=300, width=300, dtype="uint8", nodata=0,
+            crs="EPSG:32633", transform=Affine(1, 0, 500_000, 0, -1, 6_000_000),
+        ) as target:  # fmt: skip
+            target.write(count, 1)
+    for seed in range(4):
+        assert raster_ground(tmp_path / "askew.tif", (104, 104), seed).rgb.min() > 0
+    with pytest.raises(DatasetError, match=r"empty.tif: of 200 parts of 104 rows and 104 columns none"):
+        raster_ground(tmp_path / "empty.tif", (104, 104))
 
 
 SIZES = [(1, 1), (2, 2), (1, 12), (3, 3), (3, 4), (2, 9), (1, 30), (4, 4), (8, 16)]

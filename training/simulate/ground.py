@@ -28,6 +28,8 @@ Mask = NDArray[np.bool_]
 _RIM_PX = 3
 _LEAST_PX = 20
 """Labelled objects of fewer pixels are too little to be cut out and moved."""
+_LOOKS = 200
+"""Parts of a raster that are looked at; those with nodata at a corner cost little."""
 _USUAL_M = {"airplane": 35.0, "vehicle": 4.8}
 
 
@@ -177,20 +179,24 @@ def raster_ground(path: Path, size: tuple[int, int], seed: int = 0) -> Ground:
         seed: Chooses the part.
 
     Raises:
-        DatasetError: No part of that size is free of nodata.
+        DatasetError: No part of that size was found that is free of nodata.
     """
     rng = np.random.default_rng([seed, 23])
     with RasterFrame.open(path) as frame:
         height, width = min(size[0], frame.grid.height), min(size[1], frame.grid.width)
-        for _ in range(12):
+        for _ in range(_LOOKS):
             y = int(rng.integers(frame.grid.height - height + 1))
             x = int(rng.integers(frame.grid.width - width + 1))
+            corners = [(i, j) for j in (y, y + height - 1) for i in (x, x + width - 1)]
+            if not all(frame.read(i, j, 1, 1)[1].all() for i, j in corners):
+                continue
             rgb, valid = frame.read(x, y, width, height)
             if valid.all():
                 scene = Scene(build_pyramid(rgb, 1), (), f"{path.name} {x},{y}")
                 return labelled_ground(scene, seed, frame.grid.window(x, y, width, height))
     raise DatasetError(
-        f"{path}: no part of {height} rows and {width} columns is free of nodata; ask for less"
+        f"{path}: of {_LOOKS} parts of {height} rows and {width} columns none is free of nodata; ask for a "
+        "smaller --shape, or take another --seed"
     )
 
 
