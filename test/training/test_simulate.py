@@ -321,6 +321,22 @@ def test_the_command_writes_a_video_and_names_mistakes(
     assert json.loads((out / "video.json").read_text())["options"]["frames"] == 2
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--seed", "-1"], "--seed is -1"),
+        (["--guests", "-2"], "--guests is -2"),
+        (["--image", "1.png", "--guests", "3"], "--image, --guests is of a COCO file"),
+        (["--fps", "-1"], "- fps is -1.0"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(
+    args: list[str], message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["--output", str(tmp_path / "out"), *args]) == 2
+    assert message in caplog.text and not list(tmp_path.iterdir())
+
+
 def test_nothing_is_left_of_a_video_that_is_cancelled(video: SimulatedVideo, tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
         write_video(video, tmp_path / "video", cancel=lambda: True)

@@ -75,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check(given: argparse.Namespace) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        ConfigInvalid: It does not.
+    """
+    for name in ("seed", "guests"):
+        if getattr(given, name) < 0:
+            raise ConfigInvalid(f"--{name} is {getattr(given, name)}; it must be 0 or more")
+    alone = [f"--{name}" for name in ("images", "image", "guests") if getattr(given, name)]
+    if alone and not given.coco:
+        raise ConfigInvalid(f"{', '.join(alone)} is of a COCO file; name the file (--coco)")
+
+
 def read_options(given: argparse.Namespace) -> SimulateOptions:
     """Put together the options of a configuration and of the command line.
 
@@ -105,6 +119,7 @@ def read_options(given: argparse.Namespace) -> SimulateOptions:
     problems: list[str] = []
     options = build(SimulateOptions, table, "", problems)
     if problems:
+        problems = [problem.removeprefix("the file: ") for problem in problems]
         raise ConfigInvalid(f"{len(problems)} mistake(s) in the options:\n- " + "\n- ".join(problems))
     assert isinstance(options, SimulateOptions)
     return options
@@ -144,6 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     log.setLevel(logging.INFO)
     try:
+        _check(given)
         options = read_options(given)
         ground, guests = open_ground(given, options)
         video = SimulatedVideo(ground, options, given.seed, guests)
