@@ -95,11 +95,16 @@ def test_speed_and_heading_are_those_on_the_ground_in_any_crs(crs: str, tmp_path
     assert np.ptp(turns) > 90
 
 
-def test_a_ground_without_a_place_has_its_pixels_in_the_units_of_the_crs() -> None:
-    ground = procedural_ground(1, (100, 100), "field")
-    for crs, unit in (("EPSG:32618", 1.0), ("EPSG:2263", 1200 / 3937)):  # metres, US survey feet
-        options = SimulateOptions(crs=crs, origin=(600_000, 200_000), gsd_m=0.5)
-        assert ground.grid_of(options).transform.a * unit == pytest.approx(0.5)
+@pytest.mark.parametrize(
+    ("crs", "origin"),
+    [("EPSG:32633", (4e5, 5.8e6)), ("EPSG:2263", (984_250, 200_000)), ("EPSG:3857", (1e6, 8.4e6))],
+    ids=["metres", "feet", "Mercator"],
+)
+def test_a_ground_without_a_place_has_the_ground_sample_distance_that_is_asked_for(crs, origin) -> None:
+    options = SimulateOptions(crs=crs, origin=origin, gsd_m=0.5)
+    grid = procedural_ground(1, (100, 100), "field").grid_of(options)
+    assert grid.gsd_m == pytest.approx(0.5, rel=1e-5)
+    assert grid.pixel_to_map([(0, 0)])[0] == pytest.approx(origin)
 
 
 def test_the_little_of_a_raster_that_is_free_of_nodata_is_found(tmp_path: Path) -> None:

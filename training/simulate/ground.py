@@ -93,10 +93,11 @@ class Ground:
         """Return where it lies, made up from the options where that is not known."""
         if self.grid is not None:
             return self.grid
-        crs = parse_crs(options.crs)
-        side = (options.gsd_m or self.gsd_m or 1.0) / metres_per_unit(crs)
-        place = Affine.translation(*options.origin) @ Affine.scale(side, -side)
-        return Grid((self.rgb.shape[0], self.rgb.shape[1]), place, crs)
+        crs, gsd_m = parse_crs(options.crs), options.gsd_m or self.gsd_m or 1.0
+        shape, origin = (self.rgb.shape[0], self.rgb.shape[1]), Affine.translation(*options.origin)
+        metres = Grid(shape, origin @ Affine.scale(gsd_m, -gsd_m), crs).gsd_m or gsd_m * metres_per_unit(crs)
+        side = gsd_m * gsd_m / metres  # the CRS may count in feet, or stretch the ground as Mercator does
+        return Grid(shape, origin @ Affine.scale(side, -side), crs)
 
 
 def procedural_ground(
