@@ -14,6 +14,7 @@ from affine import Affine
 from pyproj import Geod
 from scipy import ndimage
 
+from ros_sam_core.geo.raster import RasterFrame
 from training.readers import DatasetSpec, open_dataset
 from training.rle import decode_rle
 from training.scenes import DatasetError, Scene, build_pyramid, object_of
@@ -65,6 +66,17 @@ def test_who_is_painted_last_owns_the_pixels_of_labelled_ground(seed: int) -> No
             assert (nearest == obj.track).all()
             over += not video.players[obj.track - 1].painted and obj.seen < 0.9
     assert over
+
+
+@pytest.mark.parametrize(
+    "start", ["2025-06-01T12:00:00+02:00", "2025-06-01T10:00:00", "2025-06-01T10:00:00Z"]
+)
+def test_times_are_utc_wherever_the_start_is_told(start: str, tmp_path: Path) -> None:
+    options = SimulateOptions(frames=2, fps=2, shape=(64, 64), object_px=(8, 20), objects=(0, 1), start=start)
+    video = SimulatedVideo(procedural_ground(1, (80, 80), "field", object_px=(8, 20)), options)
+    folder = write_video(video, tmp_path / "video")
+    with RasterFrame.open(folder / "images" / "000001.tif") as frame:
+        assert frame.time == video.frame(1).time == "2025-06-01T10:00:00.500Z"
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32633"])

@@ -85,7 +85,7 @@ class SimulatedFrame:
 
     Attributes:
         number: From 0.
-        time: ISO 8601.
+        time: UTC, ISO 8601.
         rgb: uint8 [H, W, 3].
         grid: The frame's georeference, as its file has it.
         true_grid: Where the frame really lies; the same unless the georeference is "nominal".
@@ -160,9 +160,9 @@ class SimulatedVideo:
         return (self.frame(number) for number in range(len(self)))
 
     def time_of(self, number: int) -> str:
-        """Return when a frame is taken, ISO 8601 with milliseconds."""
+        """Return when a frame is taken, UTC, ISO 8601 with milliseconds."""
         start = self._start if self._start.tzinfo else self._start.replace(tzinfo=UTC)
-        time = start + timedelta(seconds=number / self.options.fps)
+        time = start.astimezone(UTC) + timedelta(seconds=number / self.options.fps)
         return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def frame(self, number: int) -> SimulatedFrame:
