@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 from pyproj import Geod
 from scipy import ndimage
 
+from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.raster import RasterFrame
 from training.readers import DatasetSpec, open_dataset
 from training.rle import decode_rle
@@ -117,6 +119,26 @@ def test_a_ground_without_a_place_has_the_ground_sample_distance_that_is_asked_f
     grid = procedural_ground(1, (100, 100), "field").grid_of(options)
     assert grid.gsd_m == pytest.approx(0.5, rel=1e-5)
     assert grid.pixel_to_map([(0, 0)])[0] == pytest.approx(origin)
+
+
+def test_a_raster_without_a_crs_is_placed_by_the_options(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(60, 90, (120, 120, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "plain.png")
+    options = SimulateOptions(
+        frames=1, shape=(64, 64), object_px=(8, 20), crs="EPSG:32618", origin=(6e5, 4e6), gsd_m=0.5
+    )
+    grid = SimulatedVideo(raster_ground(tmp_path / "plain.png", (100, 100)), options).frame(0).grid
+    assert grid.crs.to_epsg() == 32618 and grid.gsd_m == pytest.approx(0.5, rel=1e-4)
+    assert np.abs(np.array(grid.bounds[:2]) - (6e5, 4e6)).max() < 100
+
+
+def test_a_labelled_image_keeps_its_place() -> None:
+    place = Grid((100, 120), Affine(0.5, 0, 6e5, 0, -0.5, 4e6), "EPSG:32618")
+    scene = replace(labelled(place.shape, [np.s_[40:52, 40:64]]), grid=place)
+    options = SimulateOptions(frames=1, shape=(64, 64), object_px=(8, 20), objects=(0, 0), gsd_m=3.0)
+    video = SimulatedVideo(labelled_ground(scene), options)
+    assert video.ground_grid == place and video.gsd_m == pytest.approx(0.5, rel=1e-3)
+    assert labelled_ground(replace(scene, grid=Grid(place.shape))).grid is None
 
 
 def test_the_little_of_a_raster_that_is_free_of_nodata_is_found(tmp_path: Path) -> None:

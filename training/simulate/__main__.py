@@ -1,7 +1,7 @@
 """Make satellite video with truth: `python -m training.simulate --output DIR`.
 
 The ground is a procedural scene (`--kind`), an image of a COCO file, whose movable objects then move
-(`--coco`), or a part of a georeferenced raster (`--raster`).
+(`--coco`), or a part of a raster (`--raster`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     ground = parser.add_mutually_exclusive_group()
     ground.add_argument("--kind", choices=get_args(SceneKind), help="procedural ground (mixed by default)")
     ground.add_argument("--coco", type=Path, help="COCO instances file; images/ beside it")
-    ground.add_argument("--raster", type=Path, help="georeferenced raster")
+    ground.add_argument("--raster", type=Path, help="raster; a georeferenced one keeps its place")
     add("--images", type=Path, help="folder of the COCO file's images")
     add("--image", help="name of the image in the COCO file; by default the seed chooses one")
     add("--guests", type=int, default=0, help="number of its images whose objects may join (0: drawn ones)")

@@ -122,16 +122,15 @@ def procedural_ground(
     )
 
 
-def labelled_ground(scene: Scene, seed: int = 0, grid: Grid | None = None) -> Ground:
+def labelled_ground(scene: Scene, seed: int = 0) -> Ground:
     """Take the movable objects of a labelled image off it.
 
     Small ones stay, with their label. What is too small or too thin to be in every frame's mask is taken off
     for good: it would be seen without a label.
 
     Args:
-        scene: The image with its objects.
+        scene: The image with its objects; it keeps its place if that names a CRS.
         seed: Of the random choices of healing.
-        grid: Where it lies, if that is known.
     """
     rng = np.random.default_rng([seed, 22])
     rgb = scene.rgb.astype(np.float32) / 255
@@ -167,12 +166,15 @@ def labelled_ground(scene: Scene, seed: int = 0, grid: Grid | None = None) -> Gr
     rgb[gone] = healed[gone]
     kept = tuple(_stuck(native, left_open) for native in natives)
     sun, shade = _sun(pulls, len(natives), rng)
+    grid = scene.grid if scene.grid is not None and scene.grid.crs is not None else None
     gsd_m = _guessed_gsd(natives) if grid is None else None
     return Ground(healed, rgb, kept, gsd_m, grid, sun, shade, 0.6, scene.name)
 
 
 def raster_ground(path: Path, size: tuple[int, int], seed: int = 0) -> Ground:
-    """Read a random part of a georeferenced raster; what stands on it stays and has no label.
+    """Read a random part of a raster; what stands on it stays and has no label.
+
+    Where the raster tells no CRS, the ground has no place of its own.
 
     Args:
         path: Anything that GDAL opens.
@@ -193,8 +195,10 @@ def raster_ground(path: Path, size: tuple[int, int], seed: int = 0) -> Ground:
                 continue
             rgb, valid = frame.read(x, y, width, height)
             if valid.all():
-                scene = Scene(build_pyramid(rgb, 1), (), f"{path.name} {x},{y}")
-                return labelled_ground(scene, seed, frame.grid.window(x, y, width, height))
+                grid = frame.grid.window(x, y, width, height)
+                return labelled_ground(
+                    Scene(build_pyramid(rgb, 1), (), f"{path.name} {x},{y}", grid=grid), seed
+                )
     raise DatasetError(
         f"{path}: of {_LOOKS} parts of {height} rows and {width} columns none is free of nodata; ask for a "
         "smaller --shape, or take another --seed"
