@@ -346,6 +346,20 @@ def test_nothing_is_left_of_a_video_that_is_cancelled(video: SimulatedVideo, tmp
         write_video(video, tmp_path / "video")
 
 
+def test_only_a_video_is_overwritten(video: SimulatedVideo, tmp_path: Path) -> None:
+    own = tmp_path / "video" / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("years of work")
+    for path in (own.parent, own):
+        with pytest.raises(OutputExists, match="is not a video"):
+            write_video(video, path, overwrite=True)
+    assert own.read_text() == "years of work"
+    own.unlink()
+    for _ in range(2):
+        write_video(video, own.parent, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["video"]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--output", type=Path, required=True, help="folder; made, and complete when it appears")
-    add("--overwrite", action="store_true", help="replace the folder if it is there")
+    add("--overwrite", action="store_true", help="replace the folder if it holds such a video")
     add("--seed", type=int, default=0, help="the same seed gives the same bytes")
     ground = parser.add_mutually_exclusive_group()
     ground.add_argument("--kind", choices=get_args(SceneKind), help="procedural ground (mixed by default)")

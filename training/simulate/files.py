@@ -57,13 +57,15 @@ def write_video(
         The folder.
 
     Raises:
-        OutputExists: The folder is there and `overwrite` is not given.
+        OutputExists: The folder is there and `overwrite` is not given, or it holds something else.
         OutputFailed: The disk does not take it.
         InterruptedError: `cancel` said yes.
     """
     folder = Path(os.path.abspath(folder))
     if folder.exists() and not overwrite:
         raise OutputExists(f"{folder} exists; allow to overwrite it, or choose another name")
+    if folder.exists() and not ((folder / "video.json").is_file() or _is_empty(folder)):
+        raise OutputExists(f"{folder} is not a video made here and stays; delete it, or choose another name")
     if not folder.parent.is_dir():
         raise OutputFailed(f"{folder.parent} is no folder; create it, or choose another place")
     partial = folder.with_name(f".{folder.name}.part")
@@ -85,6 +87,10 @@ def write_video(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _write(video: SimulatedVideo, folder: Path, progress: Progress | None, cancel: Cancel | None) -> None:
