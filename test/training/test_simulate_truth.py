@@ -132,6 +132,15 @@ def test_a_raster_without_a_crs_is_placed_by_the_options(tmp_path: Path) -> None
     assert np.abs(np.array(grid.bounds[:2]) - (6e5, 4e6)).max() < 100
 
 
+def test_a_small_ground_has_its_objects_in_the_frame() -> None:
+    """The frame has what the ground has room for, and so has what is put into it."""
+    ground = procedural_ground(1, (128, 128), "field", object_px=(8, 20))
+    options = SimulateOptions(frames=5, objects=(10, 10), object_px=(8, 20))
+    for seed in range(3):
+        video = SimulatedVideo(ground, options, seed)
+        assert max(video.shape) < 128 and len(video.frame(2).objects) >= 6
+
+
 def test_a_labelled_image_keeps_its_place() -> None:
     place = Grid((100, 120), Affine(0.5, 0, 6e5, 0, -0.5, 4e6), "EPSG:32618")
     scene = replace(labelled(place.shape, [np.s_[40:52, 40:64]]), grid=place)

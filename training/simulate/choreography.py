@@ -17,7 +17,7 @@ from ros_sam_core.synthetic.vehicles import vehicle
 from ros_sam_core.synthetic.vessels import ship
 from training.simulate.actors import Actor, Outline, built
 from training.simulate.ground import Ground, Native
-from training.simulate.motion import Path, State, apply, on_the_ground
+from training.simulate.motion import Camera, Path, State, apply, on_the_ground
 from training.simulate.options import SimulateOptions
 
 _BUILDERS = {
@@ -118,7 +118,7 @@ def cast_players(
     options: SimulateOptions,
     grid: Grid,
     gsd_m: float,
-    centre: tuple[float, float],
+    camera: Camera,
     seed: int,
 ) -> tuple[list[Player], list[Native]]:
     """Choose who is there, who moves, and where.
@@ -129,15 +129,15 @@ def cast_players(
         options: Of the video.
         grid: Of the ground picture.
         gsd_m: Metres a pixel.
-        centre: Of the frame on the ground picture.
+        camera: Of the video.
         seed: Of all choices.
 
     Returns:
         The objects, in the order in which they are painted, and those of the ground that stay on it.
     """
     rng = np.random.default_rng([seed, 31])
-    rows, columns = options.shape
-    x, y = centre
+    rows, columns = camera.shape
+    x, y = camera.centre
     area = shapely.box(x - columns / 2, y - rows / 2, x + columns / 2, y + rows / 2)
     stage = _Stage(ground, options, grid, gsd_m, rng, area, [])
     moving = [n.movable and rng.random() < options.motion.moving_share for n in ground.natives]

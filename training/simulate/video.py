@@ -144,7 +144,7 @@ class SimulatedVideo:
         self.camera = self._camera()
         self.shape = self.camera.shape
         self.players, standing = cast_players(
-            ground, guests, self.options, self.ground_grid, self.gsd_m, self.camera.centre, seed
+            ground, guests, self.options, self.ground_grid, self.gsd_m, self.camera, seed
         )
         self._picture = spline(ground.with_standing(standing))
         self._sensor = Camcorder.draw(self.options.sensor, self.options.light, seed)
