@@ -48,7 +48,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 def slim(wheel: Path) -> None:
-    """Take out of a wheel, and out of its list of files, what the zip has no room for."""
+    """Take out of a wheel, and out of its list, what the zip has no room for; stamp the rest."""
     whole = wheel.rename(wheel.with_suffix(".whole"))
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as new:
         for info in old.infolist():
@@ -57,7 +57,9 @@ def slim(wheel: Path) -> None:
                 lines = data.decode().splitlines(keepends=True)
                 data = "".join(line for line in lines if not line.startswith(LEFT_OUT)).encode()
             if not info.filename.startswith(LEFT_OUT):
-                new.writestr(info, data)
+                stamped = zipfile.ZipInfo(info.filename, STAMP)
+                stamped.external_attr, stamped.compress_type = info.external_attr, zipfile.ZIP_DEFLATED
+                new.writestr(stamped, data)
 
 
 def files_of(wheel: Path) -> dict[str, bytes]:

@@ -44,7 +44,13 @@ def convert(folder: Path, run: str) -> None:
 
 def main(runs: list[str]) -> None:
     """Take the pictures of some runs."""
-    for run in runs or list(RUNS):
+    wanted = runs or list(RUNS)
+    if (
+        "zh" in wanted
+        and not subprocess.run(["fc-list", ":lang=zh"], capture_output=True, check=True).stdout.strip()
+    ):
+        raise SystemExit("no font here has Chinese; apt-get install fonts-wqy-microhei, then begin again")
+    for run in wanted:
         with tempfile.TemporaryDirectory() as folder:
             take(*RUNS[run], Path(folder))
             convert(Path(folder), run)

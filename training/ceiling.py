@@ -208,7 +208,11 @@ def as_markdown(scenes: Sequence[Scene], twice: Sequence[Twice]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.ceiling", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ceiling",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="COCO instances files")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

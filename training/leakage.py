@@ -163,7 +163,11 @@ def as_markdown(scenes: Sequence[Scene], others: Sequence[Scene], pairs: Sequenc
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.leakage", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.leakage",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, required=True, help="the data set in question")
     parser.add_argument("--against", type=Path, required=True, help="the data set that is trained on")
     parser.add_argument("--json", type=Path, help="file for the pairs")

@@ -46,7 +46,7 @@ def check_resumable(
     begun = resume and staging.exists()
     if there and not (overwrite or (begun and there == target)):
         finished = " and nothing of it is left to resume" if resume and not begun else ""
-        raise OutputExists(f"{there} exists{finished}; allow to overwrite it, or choose another name")
+        raise OutputExists(f"{there} exists{finished}; choose another name, or overwrite it (--overwrite)")
     return target, kind
 
 

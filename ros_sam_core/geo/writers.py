@@ -85,12 +85,14 @@ def open_writer(
         raise InvalidParameter(f"{target}: overwrite and append exclude each other; give one")
     there = what_is_at(target)
     if there and not (overwrite or (append and there == target)):
-        raise OutputExists(f"{there} exists; allow to overwrite it, or choose another name")
+        raise OutputExists(
+            f"{there} exists; choose another name, or overwrite it (--overwrite, overwrite=True)"
+        )
     staging = staging_path(target)
     if staging.exists() and not overwrite:
         raise OutputExists(
             f"{staging} exists: another run is writing {target.name}, or one was killed and left what it had "
-            "finished; wait for it, or move that file away, or allow to overwrite"
+            "finished; wait for it, move that file away, or overwrite it (--overwrite, overwrite=True)"
         )
     staging.unlink(missing_ok=True)
     crs = crs_in(kind, crs, grid)

@@ -150,9 +150,15 @@ def entry_of(name: str) -> ZooEntry:
 
     Raises:
         ModelUnknown: No model has this name; the message lists those that exist.
+        ModelNotDownloaded: It comes with ros-sam, but not with this installation of it.
     """
     if name in ZOO:
         return ZOO[name]
+    if (left_out := next((entry for entry in _ENTRIES if entry.name == name), None)) is not None:
+        raise ModelNotDownloaded(
+            f"{name} is not part of this installation (the QGIS plugin has no room for it); take "
+            f"{left_out.file} from ros_sam_core/weights/ of ros-sam's repository, and give that file's path"
+        )
     close = difflib.get_close_matches(name, ZOO, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise ModelUnknown(f"there is no model and no file named {name!r}; {hint}known models: {', '.join(ZOO)}")

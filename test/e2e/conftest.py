@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,16 +42,24 @@ def engine_python(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def pack(root: Path, engine_python: Path) -> Callable[[Path], Path]:
+    """Build the zip into a folder, as `make package` does."""
+
+    def build(folder: Path) -> Path:
+        in_engine_python(engine_python, root, root / ".ci" / "package.py", folder)
+        (found,) = folder.glob("*.zip")
+        return found
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def plugin_zip(
-    programs: None, root: Path, engine_python: Path, tmp_path_factory: pytest.TempPathFactory
+    programs: None, pack: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The zip that `make package` builds, or the one that ROS_SAM_ZIP names."""
-    if os.environ.get("ROS_SAM_ZIP"):
-        return Path(os.environ["ROS_SAM_ZIP"])
-    folder = tmp_path_factory.mktemp("dist")
-    in_engine_python(engine_python, root, root / ".ci" / "package.py", folder)
-    (found,) = folder.glob("*.zip")
-    return found
+    named = os.environ.get("ROS_SAM_ZIP")
+    return Path(named) if named else pack(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="session")

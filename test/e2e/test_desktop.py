@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -85,6 +86,16 @@ def test_the_zip_is_what_qgis_takes(plugin_zip: Path) -> None:
     assert not [name for name in names if Path(name).suffix in COMPILED or "__pycache__" in name]
     for key in ("name", "description", "about", "version", "qgisMinimumVersion", "author", "license", "tags"):
         assert general[key].strip(), key
+
+
+def test_the_same_sources_give_the_same_zip(
+    plugin_zip: Path, pack: Callable[[Path], Path], root: Path, tmp_path: Path
+) -> None:
+    if os.environ.get("ROS_SAM_ZIP"):
+        pytest.skip("the zip was built elsewhere, perhaps by another zlib")
+    os.utime(root / "README.md")
+    os.utime(root / "ros_sam_core" / "errors.py")
+    assert pack(tmp_path).read_bytes() == plugin_zip.read_bytes()
 
 
 def test_qgis_ends_as_a_user_ends_it(day: dict) -> None:

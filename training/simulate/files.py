@@ -63,7 +63,7 @@ def write_video(
     """
     folder = Path(os.path.abspath(folder))
     if folder.exists() and not overwrite:
-        raise OutputExists(f"{folder} exists; allow to overwrite it, or choose another name")
+        raise OutputExists(f"{folder} exists; choose another name, or overwrite it (--overwrite)")
     if folder.exists() and not ((folder / "video.json").is_file() or _is_empty(folder)):
         raise OutputExists(f"{folder} is not a video made here and stays; delete it, or choose another name")
     if not folder.parent.is_dir():

@@ -87,10 +87,18 @@ def test_open_weights_have_a_name_where_they_are_and_none_where_they_were_left_o
     package = BUNDLED_FOLDER.parent
     without = shutil.ignore_patterns("*.safetensors", "__pycache__")
     shutil.copytree(package, tmp_path / package.name, ignore=without)  # as the plugin's zip has it
-    code = "from ros_sam_core.model.zoo import ZOO; print(*[e.name for e in ZOO.values() if e.bundled])"
+    code = (
+        "from ros_sam_core.model.zoo import ZOO, resolve\n"
+        "print(*[entry.name for entry in ZOO.values() if entry.bundled])\n"
+        "try: resolve('ros-sam-tiny-open')\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["ros-sam-tiny"]
+    names, told = done.stdout.splitlines()
+    assert names.split() == ["ros-sam-tiny"]
+    assert told.startswith("ModelNotDownloaded ros-sam-tiny-open is not part of this installation")
+    assert "take ros-sam-tiny-open.safetensors from" in told
 
 
 def test_default_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
