@@ -23,7 +23,8 @@ class DataConfig:
         coco: COCO instances files, read into memory; images lie in `images/` beside each.
         sets: More labelled data sets, of any layout and size; in TOML a table `[[data.sets]]` each.
         classes: Train on objects of these classes alone; empty takes all.
-        aside: Share of the labelled images set aside; choices are to be made on these, not on val.
+        aside: Share of the labelled images set aside, of each set by itself and whole videos at a time;
+            choices are to be made on these, not on val.
         procedural: Number of procedural scenes.
         procedural_share: Share of samples drawn from procedural scenes.
         simulated: Number of simulated videos (`training.simulate`), of each of which a few frames are taken.

@@ -30,10 +30,10 @@ from ros_sam_core.model.backend import ArrayPrompts
 from ros_sam_core.predict.crop import crop_around, longer_side
 from ros_sam_core.predict.predictor import Predictor
 from ros_sam_core.predict.segmenter import Segmenter
+from training.evaluation.data import open_scenes
 from training.evaluation.metrics import mask_iou
-from training.readers import open_dataset
 from training.readers.spec import DatasetSpec
-from training.scenes import Scene, split_scenes
+from training.scenes import Scene
 from training.validate import MOVERS
 
 log = logging.getLogger(__name__)
@@ -153,9 +153,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        scenes = open_dataset(DatasetSpec("coco", str(options.data))).scenes
-        if options.aside < 1:
-            scenes = split_scenes(scenes, options.aside, seed=0)[1]
+        spec = DatasetSpec("coco", str(options.data))
+        scenes = open_scenes(spec, aside=options.aside if options.aside < 1 else None)[0]
         predictor = Segmenter.from_pretrained(options.model).predictor
         found = list(headroom(predictor, scenes))
     except RosSamError as error:

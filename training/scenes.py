@@ -261,3 +261,21 @@ def split_scenes(scenes: Sequence[Scene], share: float, seed: int) -> tuple[list
     return [s for i, s in enumerate(scenes) if i not in aside], [
         s for i, s in enumerate(scenes) if i in aside
     ]
+
+
+def why_undivided(scenes: Sequence[Scene], share: float) -> str:
+    """Say why `split_scenes` puts all scenes on one side, and what to do; "" where it does not."""
+    videos = {scene.video for scene in scenes if scene.video}
+    lone = sum(not scene.video for scene in scenes)
+    groups = len(videos) + lone
+    if 0 < round(share * groups) < groups:
+        return ""
+    if groups == 1 and len(scenes) > 1:
+        return (
+            f"all {len(scenes)} images count as frames of one video, {scenes[0].video!r}, which is never "
+            "divided. Where the labels name no video, an image's folder is its video: for images that belong "
+            "to none give video = '([^/]+)$' (--video), for several videos an expression that finds their "
+            "names"
+        )
+    told = f"{lone} images" if not videos else f"{len(videos)} videos" + (f" and {lone} images" * (lone > 0))
+    return f"a share of {share:g} of {told} comes to {round(share * groups)}; choose another share"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from training.config import TrainConfig
+from training.config import DataConfig, TrainConfig
 from training.datasets import CropDataset, Sample
 from training.frames import FrameDataset
 from training.procedural import procedural_scenes
 from training.readers import open_dataset, read_coco, warn_of_lone_frames
-from training.scenes import DatasetError, Scene, split_scenes
+from training.scenes import DatasetError, Scene, split_scenes, why_undivided
 from training.simulated import simulated_scenes
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,38 @@ def _filtered(scenes: Sequence[Scene], classes: Sequence[str]) -> list[Scene]:
     return [scene for scene in kept if scene.objects]
 
 
+def _sides(sets: Sequence[tuple[str, Sequence[Scene]]], data: DataConfig) -> tuple[list[Scene], list[Scene]]:
+    """Set a share of each set aside, of each by itself, so that it can be told again from that set alone.
+
+    Args:
+        sets: Path and scenes of each.
+        data: The share, and the classes that count.
+
+    Returns:
+        The scenes that are trained on, and those set aside.
+
+    Raises:
+        DatasetError: Nothing is left to train on, although it is to be drawn from.
+    """
+    kept: list[Scene] = []
+    aside: list[Scene] = []
+    for path, scenes in sets:
+        sides = [_filtered(part, data.classes) for part in split_scenes(scenes, data.aside, seed=0)]
+        reason = why_undivided(scenes, data.aside) if 0 < data.aside < 1 else ""
+        if reason:
+            log.warning("%s: %s is set aside: %s", path, "all of it" if sides[1] else "nothing", reason)
+        kept += sides[0]
+        aside += sides[1]
+    if data.aside and kept and not aside:
+        log.warning("nothing is set aside; the run will not be looked at on images that it has not seen")
+    if aside and not kept and data.procedural_share + data.simulated_share < 1:
+        raise DatasetError(
+            f"all {len(aside)} labelled images are set aside (data.aside is {data.aside:g}), none is left to "
+            "train on; set less aside, or make data.procedural_share and data.simulated_share 1 together"
+        )
+    return kept, aside
+
+
 def open_data(config: TrainConfig) -> TrainingData:
     """Load labelled scenes, those of them set aside, and procedural ones.
 
@@ -68,15 +100,15 @@ def open_data(config: TrainConfig) -> TrainingData:
         DatasetError: A file cannot be read, or nothing is left to train on.
     """
     data = config.data
-    labelled = [scene for path in data.coco for scene in read_coco(Path(path))]
+    sets = [(path, list(read_coco(Path(path)))) for path in data.coco]
     for spec in data.sets:
         found = open_dataset(spec)
         log.info("%s", found.summary())
         if data.aside:
             warn_of_lone_frames(spec, found.scenes)
-        labelled += found.scenes
-    of_classes(labelled, data.classes)  # names a class that is none
-    kept, aside = (_filtered(part, data.classes) for part in split_scenes(labelled, data.aside, seed=0))
+        sets.append((spec.path, list(found.scenes)))
+    of_classes([s for _, scenes in sets for s in scenes], data.classes)  # names a class that is none
+    kept, aside = _sides(sets, data)
     cache = Path(data.cache) if data.cache else Path(config.output).parent / "procedural"
     procedural = procedural_scenes(data.procedural, config.seed, cache) if data.procedural else []
     simulated: list[Scene] = []

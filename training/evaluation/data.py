@@ -12,7 +12,15 @@ import numpy as np
 
 from ros_sam_core.errors import ConfigInvalid
 from training.readers import DatasetSpec, open_dataset
-from training.scenes import DatasetError, Scene, build_pyramid, object_of, reduce_by, split_scenes
+from training.scenes import (
+    DatasetError,
+    Scene,
+    build_pyramid,
+    object_of,
+    reduce_by,
+    split_scenes,
+    why_undivided,
+)
 
 _VECTORS = (".gpkg", ".geojson", ".shp", ".fgb", ".parquet")
 
@@ -74,6 +82,8 @@ def open_scenes(
     scenes: Sequence[Scene] = found.scenes
     if aside is not None:
         scenes = split_scenes(scenes, aside, seed=0)[1]
+        if not scenes:
+            raise DatasetError(f"{spec.path}: nothing is set aside: {why_undivided(found.scenes, aside)}")
     if without:
         scenes = leave_out(scenes, without)
     scenes = [scene for scene in scenes if scene.objects]
