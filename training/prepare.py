@@ -24,7 +24,7 @@ from ros_sam_core.errors import RosSamError
 from training.plan import Plan, PrepareConfig, make_plan
 from training.readers import LAYOUTS, DatasetSpec, Ledger, read_layout, warn_of_lone_frames
 from training.release_writer import index_entry, is_written, write_bytes, write_frame, write_index, write_json
-from training.scenes import DatasetError
+from training.scenes import DatasetError, why_undivided
 
 log = logging.getLogger(__name__)
 MARK = "prepare.json"
@@ -57,6 +57,12 @@ def prepare(spec: DatasetSpec, config: PrepareConfig, output: Path, show: bool =
         if config.val:
             warn_of_lone_frames(spec, scenes)
         plan = make_plan(scenes, config, ledger)
+        if config.val and not plan.splits["val"]:
+            log.warning(
+                "%s: nothing goes to val: each class's objects lie in one video, which is never divided. %s",
+                spec.path,
+                why_undivided(scenes, config.val) or "Take val from another data set",
+            )
         if ledger.skipped and spec.on_error == "stop":
             raise DatasetError(
                 f"{spec.path}: {ledger.summary()}\nnothing was written; mend this, or go on without it: "

@@ -162,3 +162,13 @@ def test_frames_whose_names_tell_no_video_are_warned_of_where_they_are_split(tmp
         caplog.clear()
         open_data(config)
         assert caplog.text.count("name no video") == told
+
+
+def test_a_side_that_stays_empty_is_told(tmp_path, caplog):
+    spec = made.coco(tmp_path, made.make_scenes(videos=1, frames=3))
+    prepare(DatasetSpec(**spec), PrepareConfig(), tmp_path / "out")
+    assert "nothing goes to val" in caplog.text
+    assert "all 3 images count as frames of one video, 'video0'" in caplog.text
+    caplog.clear()
+    prepare(DatasetSpec(**spec), PrepareConfig(val=0), tmp_path / "all")
+    assert "nothing goes to val" not in caplog.text
