@@ -84,7 +84,10 @@ def val_scenes(config: AblationConfig, target: Target) -> list[Scene]:
     Raises:
         DatasetError: It cannot be read.
     """
-    specs = [DatasetSpec(target.layout, path, in_memory=target.layout == "coco") for path in target.val]
+    specs = [
+        DatasetSpec(target.layout, path, in_memory=target.layout == "coco", vertices=target.vertices)
+        for path in target.val
+    ]
     scenes = [scene for spec in specs for scene in open_dataset(spec).scenes]
     if target.val_videos:
         scenes += simulated_scenes(target.val_videos, VAL_SEED, scene_cache(config))

@@ -12,7 +12,7 @@ from typing import Any
 from ros_sam_core.errors import ConfigInvalid
 from training import simulated
 from training.configfile import build, build_config, read_table
-from training.readers.spec import LAYOUTS
+from training.readers.spec import LAYOUTS, VERTICES
 
 MERGE = ("model", "tune", "loss", "distil", "data", "frames", "jitter")
 
@@ -26,6 +26,7 @@ class Target:
         train: Labels to train on, as `DatasetSpec.path`; all targets are trained on together.
         val: Labels to measure on.
         layout: How both are laid out; see `training.readers.DatasetSpec`.
+        vertices: What the vertices of COCO polygons are; see `training.readers.DatasetSpec`.
         classes: Classes that count; empty: all.
         train_videos: In place of labels: number of simulated videos to train on (`training.simulate`).
         val_videos: Number of simulated videos to measure on; they are others.
@@ -35,6 +36,7 @@ class Target:
     train: tuple[str, ...] = ()
     val: tuple[str, ...] = ()
     layout: str = "coco"
+    vertices: str = "auto"
     classes: tuple[str, ...] = ()
     train_videos: int = 0
     val_videos: int = 0
@@ -162,10 +164,10 @@ def _problems(config: AblationConfig) -> list[str]:
         for what in ("train", "val"):
             if bool(getattr(target, what)) == bool(getattr(target, f"{what}_videos")):
                 found.append(f"target {target.name}: give either {what} or {what}_videos")
-        if target.layout not in LAYOUTS:
-            found.append(
-                f"target {target.name}: layout is {target.layout!r}; use one of {', '.join(LAYOUTS)}"
-            )
+        for what, known in (("layout", LAYOUTS), ("vertices", VERTICES)):
+            value = getattr(target, what)
+            if value not in known:
+                found.append(f"target {target.name}: {what} is {value!r}; use one of {', '.join(known)}")
     if not config.seeds:
         found.append("seeds is empty; give at least one")
     if not config.ranks or min(config.ranks) < 1:
@@ -219,11 +221,11 @@ def row_config(config: AblationConfig, row: Row, seed: int) -> dict[str, Any]:
             "loss": {"hq": 1.0, "sam": 0.0} if row.head == "hq" else {"hq": 0.0, "sam": 1.0},
             "data": {
                 "pipeline": "frames",
-                "coco": [p for target in config.targets if target.layout == "coco" for p in target.train],
+                "coco": [p for target in config.targets if _plain(target) for p in target.train],
                 "sets": [
-                    {"layout": target.layout, "path": path}
+                    {"layout": target.layout, "path": path, "vertices": target.vertices}
                     for target in config.targets
-                    if target.layout != "coco"
+                    if not _plain(target)
                     for path in target.train
                 ],
                 "simulated": sum(target.train_videos for target in config.targets),
@@ -234,6 +236,11 @@ def row_config(config: AblationConfig, row: Row, seed: int) -> dict[str, Any]:
             },
         },
     )
+
+
+def _plain(target: Target) -> bool:
+    """Say whether a target's labels are read as `data.coco` has them."""
+    return target.layout == "coco" and target.vertices == "auto"
 
 
 def folder_of(config: AblationConfig, row: Row, seed: int) -> Path:

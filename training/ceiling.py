@@ -28,8 +28,8 @@ from skimage.transform import resize
 
 from ros_sam_core.errors import RosSamError
 from training.evaluation.metrics import mask_iou
-from training.readers import open_dataset
-from training.readers.spec import DatasetSpec
+from training.prepare import add_vertices_argument
+from training.readers import DatasetSpec, open_dataset
 from training.scenes import Scene, SceneObject
 from training.validate import MOVERS
 
@@ -214,10 +214,11 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="COCO instances files")
+    add_vertices_argument(parser)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        specs = [DatasetSpec("coco", str(path)) for path in options.data]
+        specs = [DatasetSpec("coco", str(path), vertices=options.vertices) for path in options.data]
         scenes = [scene for spec in specs for scene in open_dataset(spec).scenes]
     except RosSamError as error:
         log.error("%s", error)

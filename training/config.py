@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ros_sam_core.model.config import ModelConfig, tiny_config
 from training.jitter import CropJitter, FrameJitter
-from training.readers.spec import DatasetSpec
+from training.readers.spec import VERTICES, DatasetSpec
 
 VAL_SEED = 500_000
 """Simulated videos from this number on are never trained on."""
@@ -21,6 +21,7 @@ class DataConfig:
         pipeline: "objects": crops around one object each, by `jitter`, as the bundled model was trained;
             "frames": the paper's large-scale jitter of whole frames, by `frames`.
         coco: COCO instances files, read into memory; images lie in `images/` beside each.
+        vertices: What the vertices of their polygons are: "auto", "centres" or "corners"; see `DatasetSpec`.
         sets: More labelled data sets, of any layout and size; in TOML a table `[[data.sets]]` each.
         classes: Train on objects of these classes alone; empty takes all.
         aside: Share of the labelled images set aside, of each set by itself and whole videos at a time;
@@ -37,6 +38,7 @@ class DataConfig:
 
     pipeline: str = "objects"
     coco: tuple[str, ...] = ()
+    vertices: str = "auto"
     sets: tuple[DatasetSpec, ...] = ()
     classes: tuple[str, ...] = ()
     aside: float = 0.08
@@ -52,6 +54,9 @@ class DataConfig:
         """Return every mistake found, empty if there is none."""
         found = [f"data.coco: {path} does not exist" for path in self.coco if not Path(path).is_file()]
         found += [f"data.sets: {s.path} does not exist" for s in self.sets if not Path(s.path).exists()]
+        if self.vertices not in VERTICES:
+            known = ", ".join(map(repr, VERTICES))
+            found.append(f"data.vertices is {self.vertices!r}; use one of {known}")
         if self.pipeline not in ("objects", "frames"):
             found.append(f"data.pipeline is {self.pipeline!r}; use 'objects' or 'frames'")
         if not self.coco and not self.sets and not self.procedural and not self.simulated:

@@ -32,7 +32,8 @@ from ros_sam_core.predict.predictor import Predictor
 from ros_sam_core.predict.segmenter import Segmenter
 from training.evaluation.data import open_scenes
 from training.evaluation.metrics import mask_iou
-from training.readers.spec import DatasetSpec
+from training.prepare import add_vertices_argument
+from training.readers import DatasetSpec
 from training.scenes import Scene
 from training.validate import MOVERS
 
@@ -146,6 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, required=True, help="COCO instances file")
+    add_vertices_argument(parser)
     parser.add_argument("--model", default="ros-sam-tiny", help="a model's name, or a checkpoint")
     parser.add_argument(
         "--aside", type=float, default=0.08, help="share that training sets aside; 1 looks at all images"
@@ -153,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        spec = DatasetSpec("coco", str(options.data))
+        spec = DatasetSpec("coco", str(options.data), vertices=options.vertices)
         scenes = open_scenes(spec, aside=options.aside if options.aside < 1 else None)[0]
         predictor = Segmenter.from_pretrained(options.model).predictor
         found = list(headroom(predictor, scenes))

@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from ros_sam_core.errors import RosSamError
 from training.plan import Plan, PrepareConfig, make_plan
-from training.readers import LAYOUTS, DatasetSpec, Ledger, read_layout, warn_of_lone_frames
+from training.readers import LAYOUTS, VERTICES, DatasetSpec, Ledger, read_layout, warn_of_lone_frames
 from training.release_writer import index_entry, is_written, write_bytes, write_frame, write_index, write_json
 from training.scenes import DatasetError, why_undivided
 
@@ -130,10 +130,20 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", default="", help="class table of labelled frames, .json or .csv")
     parser.add_argument("--values", default="instance", choices=("instance", "class"))
     parser.add_argument("--divisor", type=int, default=0, help="an instance's class is its number over this")
-    parser.add_argument("--vertices", default="centres", choices=("centres", "corners"))
+    add_vertices_argument(parser)
     parser.add_argument("--video", default="", help="regular expression; its first group is a frame's video")
     parser.add_argument("--crs", default="", help="CRS of the polygons, in place of their own")
     parser.add_argument("--on-error", default="stop", choices=("stop", "skip"))
+
+
+def add_vertices_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how a COCO file's polygons are drawn."""
+    parser.add_argument(
+        "--vertices",
+        default="auto",
+        choices=VERTICES,
+        help="what vertices of COCO polygons are; auto: by the areas and boxes that the file states",
+    )
 
 
 def spec_of(options: argparse.Namespace, **more: Any) -> DatasetSpec:

@@ -100,7 +100,7 @@ def open_data(config: TrainConfig) -> TrainingData:
         DatasetError: A file cannot be read, or nothing is left to train on.
     """
     data = config.data
-    sets = [(path, list(read_coco(Path(path)))) for path in data.coco]
+    sets = [(path, list(read_coco(Path(path), vertices=data.vertices))) for path in data.coco]
     for spec in data.sets:
         found = open_dataset(spec)
         log.info("%s", found.summary())

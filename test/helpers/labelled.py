@@ -21,7 +21,9 @@ def write_labels(folder: Path, count: int = 3) -> Path:
         Image.fromarray(rgb).save(folder / "images" / f"{i}.png")
         images.append({"id": i, "file_name": f"{i}.png", "width": 90, "height": 80})
         square = [x, y, x + 20, y, x + 20, y + 20, x, y + 20]
-        annotations.append({"id": i, "image_id": i, "category_id": 1 + i % 2, "segmentation": [square]})
+        told = {"area": 21 * 21, "bbox": [x, y, 21, 21], "iscrowd": 0}
+        labels = {"id": i, "image_id": i, "category_id": 1 + i % 2, "segmentation": [square]}
+        annotations.append(labels | told)
     categories = [{"id": 1, "name": "ship"}, {"id": 2, "name": "vehicle"}]
     path = folder / "labels.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))

@@ -66,7 +66,7 @@ def drop(data):
         (segment([[1, 2, 3, 4]]), "no polygon of three vertices"),
         (segment([[1, 2, 3, 4, float("nan"), 6]]), "no number"),
         (segment([["a", 2, 3, 4, 5, 6]]), "annotation 1: "),
-        (segment([[900, 900, 930, 900, 930, 940]]), "box 900, 900, 931, 941 lies outside the image"),
+        (segment([[900, 900, 930, 900, 930, 940]]), "box 900, 900, 930, 939 lies outside the image"),
         (segment([[1, 2, 1e6, 4, 5, 1e6]]), "999999 px long"),
         (segment(7), "annotation 1: "),
         (lambda d: d["annotations"][0].update(category_id=77), "category_id 77 is none of the categories"),

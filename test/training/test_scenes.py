@@ -36,7 +36,7 @@ def write_coco(folder, segmentation, image="a.png"):
 
 
 def test_a_polygon_holds_the_pixels_that_its_vertices_name(tmp_path):
-    (scene,) = read_coco(write_coco(tmp_path, [[3, 5, 8, 5, 8, 9, 3, 9]]))
+    (scene,) = read_coco(write_coco(tmp_path, [[3, 5, 8, 5, 8, 9, 3, 9]]), vertices="centres")
     (obj,) = scene.objects
     mask = obj.frame_mask((20, 30))
     assert mask.sum() == 6 * 5 and mask[5:10, 3:9].all()

@@ -6,6 +6,7 @@ where they are until a scene is looked at.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ from training.readers.names import warn_of_lone_frames as warn_of_lone_frames
 from training.readers.polygons import read_polygons
 from training.readers.release import read_release
 from training.readers.spec import LAYOUTS as LAYOUTS
+from training.readers.spec import VERTICES as VERTICES
 from training.readers.spec import DatasetSpec as DatasetSpec
 from training.scenes import DatasetError, Scene
+
+log = logging.getLogger(__name__)
 
 _READERS = {
     "release": read_release,
@@ -67,6 +71,7 @@ def open_dataset(
     spec: DatasetSpec,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
+    objects: str = "",
 ) -> LabelledSet:
     """Open a data set: read its labels, and look at its images as the specification says.
 
@@ -74,12 +79,13 @@ def open_dataset(
         spec: What it is and how it is laid out.
         progress: Called with the number of images read and their total.
         cancel: Asked between images whether to stop.
+        objects: What happens at faults of single objects, where it is to differ from `spec.on_error`.
 
     Raises:
         DatasetError: Nothing is there, or something is wrong and `on_error` is "stop".
         Cancelled: `cancel` said so.
     """
-    ledger = Ledger(spec.on_error)
+    ledger = Ledger(spec.on_error, objects)
     scenes = tuple(read_layout(spec, ledger, progress, cancel))
     if not scenes:
         told = ledger.summary()
@@ -87,17 +93,19 @@ def open_dataset(
     return LabelledSet(spec, scenes, ledger)
 
 
-def read_coco(path: Path, images: Path | None = None) -> Iterator[Scene]:
+def read_coco(path: Path, images: Path | None = None, vertices: str = "auto") -> Iterator[Scene]:
     """Read COCO instances into memory, one scene an image.
 
     Args:
         path: The annotations' JSON file.
         images: Folder of the images; `images/` beside the file by default.
+        vertices: What polygons' vertices are; see `DatasetSpec`.
 
     Raises:
         DatasetError: The file is no COCO instances file, or an image is missing or corrupt. Annotations
-            without a mask are left out, and named in the log.
+            without a mask are left out, and named and counted in the log.
     """
-    spec = DatasetSpec("coco", str(path), images=str(images or ""), in_memory=True)
-    ledger = Ledger("stop", objects="skip")
-    yield from read_layout(spec, ledger)
+    spec = DatasetSpec("coco", str(path), images=str(images or ""), in_memory=True, vertices=vertices)
+    found = open_dataset(spec, objects="skip")
+    log.log(logging.WARNING if found.ledger.skipped else logging.INFO, "%s", found.summary())
+    return iter(found.scenes)

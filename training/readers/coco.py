@@ -22,6 +22,7 @@ from training.readers.images import clip, keep_scene, open_image, wanted
 from training.readers.ledger import Ledger
 from training.readers.names import Told, place, steps
 from training.readers.spec import DatasetSpec
+from training.readers.vertices import guess_vertices
 from training.rle import decode_columns
 from training.scenes import DatasetError, Scene, SceneObject, object_of, polygons_to_object
 
@@ -41,6 +42,7 @@ def read_coco_set(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
     """Read a COCO file; see `training.readers.open_dataset`."""
     path = Path(spec.path)
     labels = _read(path, ledger)
+    vertices = _vertices(labels, spec, ledger)
     folder = Path(spec.images) if spec.images else path.parent / "images"
     for entry in steps(labels.images, told):
         file = folder / entry["file_name"]
@@ -56,7 +58,7 @@ def read_coco_set(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
             reason = f"is {shape[1]} x {shape[0]}, but {path} says {said[1]} x {said[0]}"
             ledger.fault("size of image", file, "", reason)
             continue
-        objects = tuple(_objects(labels, entry["id"], shape, spec, ledger))
+        objects = tuple(_objects(labels, entry["id"], shape, vertices, spec, ledger))
         if "video_id" in entry:
             video = labels.videos.get(entry["video_id"], str(entry["video_id"]))
             frame = int(entry.get("frame_id", entry.get("frame_index", -1)))
@@ -90,8 +92,31 @@ def _read(path: Path, ledger: Ledger) -> _Labels:
     return _Labels(path, images, classes, videos, by_image)
 
 
+def _vertices(labels: _Labels, spec: DatasetSpec, ledger: Ledger) -> str:
+    """Return what polygons' vertices are, and take note of it where the file decides."""
+    drawn = [a for group in labels.annotations.values() for a in group if _has_polygons(a)]
+    if spec.vertices != "auto" or not drawn:
+        return spec.vertices
+    vertices = guess_vertices(drawn)
+    what = {
+        "centres": "centres of outermost pixels, as the stated areas and boxes have them",
+        "corners": "continuous coordinates, as COCO's own tools take them",
+    }
+    ledger.notes.append(f'vertices of polygons are read as "{vertices}": {what[vertices]}')
+    return vertices
+
+
+def _has_polygons(annotation: dict[str, Any]) -> bool:
+    return not annotation.get("iscrowd") and isinstance(annotation.get("segmentation"), list)
+
+
 def _objects(
-    labels: _Labels, image_id: Any, shape: tuple[int, int], spec: DatasetSpec, ledger: Ledger
+    labels: _Labels,
+    image_id: Any,
+    shape: tuple[int, int],
+    vertices: str,
+    spec: DatasetSpec,
+    ledger: Ledger,
 ) -> Iterator[SceneObject]:
     for number, annotation in enumerate(labels.annotations[image_id]):
         own = annotation.get("id", number)
@@ -113,7 +138,7 @@ def _objects(
             continue
         track = annotation.get("track_id", annotation.get("instance_id", -1))
         try:
-            obj = _object(segmentation, shape, spec.vertices, name, int(own), int(track))
+            obj = _object(segmentation, shape, vertices, name, int(own), int(track))
         except (ValueError, TypeError) as error:
             ledger.fault("corrupt mask", labels.path, item, str(error))
             continue

@@ -47,6 +47,7 @@ class Ledger:
         skipped: What was left out because of a fault, in the order in which it was found.
         left_out: How many objects of each class were left out as asked.
         clipped: How many objects were cut at the edge of their image.
+        notes: How labels were read, where the data decided it.
     """
 
     on_error: str = "stop"
@@ -54,6 +55,7 @@ class Ledger:
     skipped: list[Skipped] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     clipped: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def fault(self, kind: str, file: str | Path, item: str, reason: str, class_name: str = "") -> None:
         """Take note of a fault.
@@ -78,8 +80,8 @@ class Ledger:
         self.skipped.append(found)
 
     def summary(self) -> str:
-        """Say in a few lines what was left out; empty where nothing was."""
-        lines = []
+        """Say in a few lines how labels were read and what was left out; empty where there is nothing."""
+        lines = [*self.notes]
         if self.skipped:
             counts = Counter(s.kind for s in self.skipped)
             told = ", ".join(f"{count} × {kind}" for kind, count in counts.most_common())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ros_sam_core.errors import ConfigInvalid
 
 LAYOUTS = ("release", "coco", "frames", "polygons")
+VERTICES = ("auto", "centres", "corners")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class DatasetSpec:
         divisor: Where more than 0, an instance's class is its number divided by this, rounded down (frames).
         ignore: Numbers that are neither object nor background (frames).
         vertices: What polygons' vertices are (coco): "centres" of the object's outermost pixels, as in NWPU
-            VHR-10, or "corners": continuous coordinates, (0, 0) at the image's outer corner.
+            VHR-10, or "corners": continuous coordinates, (0, 0) at the image's outer corner, as COCO's own
+            tools take them. "auto": by the areas and boxes that the file states, which the summary says;
+            "corners" where it states none.
         video: Regular expression whose first group, in an image's name, is the video that it belongs to, for
             layouts that do not say it.
         layer: Layer of the vector file (polygons).
@@ -68,7 +71,7 @@ class DatasetSpec:
     values: str = "instance"
     divisor: int = 0
     ignore: tuple[int, ...] = ()
-    vertices: str = "centres"
+    vertices: str = "auto"
     video: str = ""
     layer: str = ""
     crs: str = ""
@@ -85,7 +88,7 @@ class DatasetSpec:
             ("layout", LAYOUTS),
             ("on_error", ("stop", "skip")),
             ("values", ("instance", "class")),
-            ("vertices", ("centres", "corners")),
+            ("vertices", VERTICES),
         ):
             if getattr(self, name) not in allowed:
                 known = ", ".join(map(repr, allowed))

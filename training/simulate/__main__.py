@@ -18,6 +18,7 @@ import numpy as np
 from ros_sam_core.errors import ConfigInvalid, RosSamError
 from ros_sam_core.synthetic import SceneKind
 from training.configfile import build, read_table
+from training.prepare import add_vertices_argument
 from training.readers import read_coco
 from training.scenes import DatasetError
 from training.simulate.actors import Actor
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     ground.add_argument("--coco", type=Path, help="COCO instances file; images/ beside it")
     ground.add_argument("--raster", type=Path, help="raster; a georeferenced one keeps its place")
     add("--images", type=Path, help="folder of the COCO file's images")
+    add_vertices_argument(parser)
     add("--image", help="name of the image in the COCO file; by default the seed chooses one")
     add("--guests", type=int, default=0, help="number of its images whose objects may join (0: drawn ones)")
     add(
@@ -143,7 +145,7 @@ def open_ground(given: argparse.Namespace, options: SimulateOptions) -> tuple[Gr
         kind = given.kind or "mixed"
         return procedural_ground(given.seed, size, kind, object_px=options.object_px), []
     rng = np.random.default_rng([given.seed, 61])
-    scenes = list(read_coco(given.coco, given.images))
+    scenes = list(read_coco(given.coco, given.images, given.vertices))
     named = [s for s in scenes if s.name == given.image] if given.image else scenes
     grounds = (labelled_ground(named[i], given.seed) for i in rng.permutation(len(named)))
     ground = next((g for g in grounds if given.image or any(n.movable for n in g.natives)), None)
