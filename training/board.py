@@ -21,6 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from training.run import Run, StepFigures
 
 log = logging.getLogger(__name__)
+LOG, TENSORBOARD, OVERLAYS = "log.jsonl", "tensorboard", "overlays"
+"""What a run writes into its folder beside its checkpoints."""
 
 
 def measured_at(folder: Path, step: int) -> dict[str, float] | None:
@@ -28,14 +30,14 @@ def measured_at(folder: Path, step: int) -> dict[str, float] | None:
 
     A line that is cut off, as a run that was killed may leave it, is passed over.
     """
-    path = folder / "log.jsonl"
+    path = folder / LOG
     found = None
     for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
         try:
             line = json.loads(text)
         except ValueError:
             continue
-        if line["step"] == step and "box" in line:
+        if isinstance(line, dict) and line.get("step") == step and "box" in line:
             found = line
     return found
 
@@ -72,13 +74,14 @@ class Board:
         )
         self._task = self._progress.add_task("training", total=run.steps, completed=run.step)
         self._writer = None
-        self._full = False
+        self._without: set[str] = set()
 
     def __enter__(self) -> Board:
         if self.main:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(self.run.folder / "tensorboard", purge_step=self.run.step + 1)
+            with self._unless_refused(TENSORBOARD):
+                self._writer = SummaryWriter(self.run.folder / TENSORBOARD, purge_step=self.run.step + 1)
         self._progress.start()
         return self
 
@@ -87,7 +90,7 @@ class Board:
     ) -> None:
         self._progress.stop()
         if self._writer is not None:
-            with self._if_there_is_room():
+            with self._unless_refused(TENSORBOARD):
                 self._writer.close()
 
     def step(self, figures: StepFigures, rates: tuple[float, float]) -> None:
@@ -125,29 +128,33 @@ class Board:
 
     def record(self, values: dict[str, float], group: str = "train") -> None:
         """Append figures to the run's log and to TensorBoard."""
-        with self._if_there_is_room() as there_is:
-            if there_is:
-                with (self.run.folder / "log.jsonl").open("a") as file:
+        with self._unless_refused(LOG) as goes:
+            if goes:
+                with (self.run.folder / LOG).open("a") as file:
                     file.write(json.dumps({"step": self.run.step, **values}) + "\n")
-                if self._writer is not None:
-                    for name, value in values.items():
-                        self._writer.add_scalar(f"{group}/{name}", value, self.run.step)
+        with self._unless_refused(TENSORBOARD) as goes:
+            if goes and self._writer is not None:
+                for name, value in values.items():
+                    self._writer.add_scalar(f"{group}/{name}", value, self.run.step)
 
     def overlays(self, sheet: NDArray[np.uint8]) -> None:
         """Show outlines, in TensorBoard and as a PNG file."""
-        with self._if_there_is_room() as there_is:
-            if there_is:
-                folder = self.run.folder / "overlays"
+        with self._unless_refused(OVERLAYS) as goes:
+            if goes:
+                folder = self.run.folder / OVERLAYS
                 folder.mkdir(exist_ok=True)
                 Image.fromarray(sheet).save(folder / f"{self.run.step:07d}.png")
-                if self._writer is not None:
-                    self._writer.add_image("outlines", sheet, self.run.step, dataformats="HWC")
+        with self._unless_refused(TENSORBOARD) as goes:
+            if goes and self._writer is not None:
+                self._writer.add_image("outlines", sheet, self.run.step, dataformats="HWC")
 
     @contextmanager
-    def _if_there_is_room(self) -> Iterator[bool]:
-        """Go on without logs when they cannot be written, and say so once; checkpoints stop the run."""
+    def _unless_refused(self, what: str) -> Iterator[bool]:
+        """Go on without a log that cannot be written, and say so once; only checkpoints stop the run."""
         try:
-            yield self.main and not self._full
+            yield self.main and what not in self._without
         except OSError as error:
-            self._full = True
-            log.warning("cannot write logs to %s any more (%s); the run goes on", self.run.folder, error)
+            if what not in self._without:
+                path = self.run.folder / what
+                log.warning("%s cannot be written (%s); the run goes on without it", path, error)
+            self._without.add(what)

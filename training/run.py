@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, gather_object
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, LossNotFinite
+from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, LossNotFinite, OutputFailed
 from training.config import TrainConfig
 from training.datasets import Batch
 from training.objective import Objective
@@ -79,6 +79,7 @@ class Run:
 
     Raises:
         ConfigInvalid: The batch cannot be shared by the processes.
+        OutputFailed: The output folder cannot be made.
         RosSamError: The base weights are not there, or do not fit.
     """
 
@@ -96,7 +97,12 @@ class Run:
         self.epoch_steps = max(1, epoch_images // config.batch)
         self.steps = math.ceil(config.epochs * self.epoch_steps) if config.epochs else config.steps
         if self.accelerator.is_main_process:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputFailed(
+                    f"output is {self.folder}, but that folder cannot be made: {error}; name another"
+                ) from error
         self.model, self.base_hash = build_model(config)
         choose_trainable(self.model, config)
         self.model.train()

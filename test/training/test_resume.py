@@ -102,6 +102,30 @@ def test_a_full_disk_is_named_and_the_last_state_kept(tmp_path):
     assert load_checkpoint(tmp_path / "full" / "small.safetensors").metadata["steps"] == "4"
 
 
+def test_logs_that_cannot_be_written_do_not_end_a_run(tmp_path, caplog):
+    """TensorBoard's place is a file from the beginning; the log's becomes a folder in a later run."""
+    config = write_config(tmp_path, "mute", 4, "log_every = 1")
+    folder = tmp_path / "mute"
+    folder.mkdir()
+    (folder / "tensorboard").touch()
+    assert main(["--config", str(config), "--steps", "2"]) == 0
+    assert caplog.text.count("mute/tensorboard cannot be written (") == 1
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 2
+    caplog.clear()
+    (folder / "log.jsonl").unlink()
+    (folder / "log.jsonl").mkdir()
+    assert main(["--config", str(config)]) == 0
+    assert caplog.text.count("mute/log.jsonl cannot be written (") == 1
+    assert torch.load(folder / "state.pt", weights_only=True)["step"] == 4
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(tmp_path, caplog):
+    config = write_config(tmp_path, "x")
+    (tmp_path / "file").touch()
+    assert main(["--config", str(config), "--output", str(tmp_path / "file" / "run")]) == 2
+    assert "file/run, but that folder cannot be made: " in caplog.text and "name another" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)]
 )

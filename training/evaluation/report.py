@@ -24,11 +24,12 @@ def figure_of(values: Sequence[float], scenes: Sequence[int], videos: Sequence[i
     Args:
         values: One figure an object or a frame.
         scenes: The scene of each.
-        videos: See `Measured`. Frames of a video are drawn together; of a single video there is no interval.
+        videos: See `Measured`. Frames of a video are drawn together; of a single video or image there is no
+            interval.
     """
     array = np.array(values, float)
     groups = np.array([videos[scene] for scene in scenes])
-    low, high = interval(array, groups) if len(set(groups)) > 1 or len(set(scenes)) == 1 else (None, None)
+    low, high = interval(array, groups) if len(set(groups)) > 1 else (None, None)
     return {"mean": float(array.mean()), "low": low, "high": high, "n": len(array)}
 
 
