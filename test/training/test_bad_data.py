@@ -209,6 +209,59 @@ def test_what_is_wrong_with_polygons_is_named(scenes, tmp_path):
     )
 
 
+def tiles(folder, boxes, frames=None):
+    """Write two rasters side by side, 40 x 30 pixels of a metre, and polygons in pixels of the pair."""
+    place = made.Affine(1, 0, 400_000, 0, -1, 5_800_000)
+    profile = {"width": 40, "height": 30, "count": 3, "dtype": "uint8", "crs": "EPSG:32633"}
+    for n, name in enumerate(("west", "east")):
+        (folder / "images" / name).mkdir(parents=True)
+        grid = place @ made.Affine.translation(40 * n, 0)
+        path = folder / "images" / name / "tile.tif"
+        with made.rasterio.open(path, "w", transform=grid, photometric="RGB", **profile) as out:
+            out.write(np.random.default_rng(n).integers(1, 255, (3, 30, 40), dtype=np.uint8))
+    onto = [
+        shapely.transform(shapely.box(*b), lambda xy: made.Grid((30, 80), place).pixel_to_map(xy))
+        for b in boxes
+    ]
+    table = geopandas.GeoDataFrame({"frame": frames or [None] * len(boxes)}, geometry=onto, crs=32633)
+    table.to_file(folder / "labels.gpkg")
+    return DatasetSpec("polygons", str(folder / "labels.gpkg"))
+
+
+def per_tile(found):
+    return {s.video: [(o.id, o.box) for o in s.objects] for s in found.scenes}
+
+
+@pytest.mark.parametrize("frames", [None, ["tile"] * 4])
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326"])
+def test_polygons_of_tiles_side_by_side_lie_in_the_one_that_holds_them(tmp_path, frames, crs):
+    """One ends on the edge, one a little beyond, one goes over it; the last begins a little before it."""
+    boxes = [(30, 5, 40, 9), (30, 10, 40.3, 14), (36, 15, 44, 19), (39.8, 20, 50, 24)]
+    spec = tiles(tmp_path, boxes, frames)
+    geopandas.read_file(spec.path).to_crs(crs).to_file(spec.path)
+    found = open_dataset(spec)
+    assert per_tile(found) == {
+        "west": [(0, (30, 5, 40, 9)), (1, (30, 10, 40, 14)), (2, (36, 15, 40, 19))],
+        "east": [(2, (0, 15, 4, 19)), (3, (0, 20, 10, 24))],
+    }
+    assert not found.ledger.skipped
+
+
+def test_polygons_a_little_beside_all_tiles_are_named(tmp_path):
+    """They lie within what is allowed for bent edges, or hold no pixel's centre."""
+    spec = tiles(tmp_path, [(80.2, 5, 84, 9), (10, 5, 20, 9), (39.8, 3, 40.2, 3.4), (10, -0.8, 20, 0.3)])
+    check(
+        spec,
+        2,
+        "row 0: lies under none of the rasters",
+        "row 2: its mask has no pixel",
+        "row 3: box 10, -1, 20, 0 lies outside the image",
+    )
+    (tmp_path / "images" / "west" / "tile.tif").write_bytes(b"")
+    found = open_dataset(replace(spec, on_error="skip"))
+    assert "row 1: lies under none of the rasters that can be read" in found.summary()
+
+
 def test_polygons_that_say_no_place_are_refused(scenes, tmp_path):
     spec = DatasetSpec(**made.polygons(tmp_path, scenes))
     table = geopandas.read_file(spec.path).set_crs(None, allow_override=True)

@@ -48,6 +48,7 @@ class Ledger:
         left_out: How many objects of each class were left out as asked.
         clipped: How many objects were cut at the edge of their image.
         notes: How labels were read, where the data decided it.
+        told: Name faults in the log as they are found.
     """
 
     on_error: str = "stop"
@@ -56,6 +57,7 @@ class Ledger:
     left_out: Counter[str] = field(default_factory=Counter)
     clipped: int = 0
     notes: list[str] = field(default_factory=list)
+    told: bool = True
 
     def fault(self, kind: str, file: str | Path, item: str, reason: str, class_name: str = "") -> None:
         """Take note of a fault.
@@ -73,7 +75,9 @@ class Ledger:
         found = Skipped(str(file), item, reason, kind, class_name)
         if ((item and self.objects) or self.on_error) == "stop":
             raise DatasetError(f'{found}; mend it, or set on_error = "skip" to leave it out')
-        if len(self.skipped) < TOLD:
+        if not self.told:
+            pass
+        elif len(self.skipped) < TOLD:
             log.warning("left out: %s", found)
         elif len(self.skipped) == TOLD:
             log.warning("more is left out; the summary counts it")

@@ -68,31 +68,43 @@ def read_polygons(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
     tree = shapely.STRtree(layer.geometries)
     numbers = Counter(number_in(path) for path in paths)
     unused = set(range(len(layer.geometries)))
+    missed = Ledger("skip", told=False)  # what one raster lacks the next one may hold
     for path in steps(paths, told):
         name = path.relative_to(root)
+        known = {name.stem, name.name, name.as_posix(), name.with_suffix("").as_posix()}
+        if numbers[number_in(path)] == 1:
+            known.add(str(number_in(path)))
         try:
             image = open_image(path, spec.bands, spec.stretch)
-            known = {name.stem, name.name, name.as_posix(), name.with_suffix("").as_posix()}
-            if numbers[number_in(path)] == 1:
-                known.add(str(number_in(path)))
             under = _under(layer, tree, image, known)
         except (DatasetError, CrsTransformFailed) as error:
             ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))
+            unused -= set(_named(layer, known))
             continue
-        unused -= set(under)
-        objects = [obj for i in under if (obj := _object(layer, i, image, spec, ledger)) is not None]
+        objects = {i: obj for i in under if (obj := _object(layer, i, image, missed)) is not None}
+        unused -= set(objects)
         video, frame = place(name, spec, path, ledger)
-        whole = Scene(image.pyramid, tuple(objects), name.as_posix(), video, frame, image.time, image.grid)
-        for scene in _chips(whole, spec):
+        whole = Scene(
+            image.pyramid, tuple(objects.values()), name.as_posix(), video, frame, image.time, image.grid
+        )
+        for scene in _chips(whole, spec, ledger):
             if kept := keep_scene(scene, path, spec, ledger):
                 yield kept
+    ledger.clipped += missed.clipped
+    _tell_of(unused, layer, missed, ledger)
+
+
+def _tell_of(unused: set[int], layer: _Layer, missed: Ledger, ledger: Ledger) -> None:
+    """Name the polygons that no raster holds, by what the first raster under them lacked."""
+    reasons = {skipped.item: skipped for skipped in reversed(missed.skipped)}
     for i in sorted(unused):
-        reason = (
-            "lies under none of the rasters"
-            if layer.frames is None
-            else (f"lies in no raster of the name {layer.frames[i]!r}")
-        )
-        ledger.fault("outside", layer.path, f"row {layer.rows[i]}", reason)
+        item = f"row {layer.rows[i]}"
+        kind, reason = "outside", "lies under none of the rasters that can be read"
+        if layer.frames is not None:
+            reason = f"lies in no raster of the name {layer.frames[i]!r}"
+        if item in reasons:
+            kind, reason = reasons[item].kind, reasons[item].reason
+        ledger.fault(kind, layer.path, item, reason)
 
 
 def _read_layer(spec: DatasetSpec, ledger: Ledger) -> _Layer:
@@ -108,6 +120,8 @@ def _read_layer(spec: DatasetSpec, ledger: Ledger) -> _Layer:
         )
     columns = {str(c).lower(): table[c].tolist() for c in table.columns if c != table.geometry.name}
     classes, frames = columns.get(spec.class_field.lower()), columns.get(spec.frame_field.lower())
+    if frames is not None and not any(map(_text, frames)):
+        frames = None  # an attribute that no row has
     tracks, ids = columns.get(spec.track_field.lower()), columns.get("id")
     made = _Layer(path, crs, [], [], [], None if frames is None else [], [], [])
     for row, geometry in enumerate(table.geometry):
@@ -166,10 +180,15 @@ def _whole(value: Any, otherwise: int) -> int:
         return otherwise
 
 
+def _named(layer: _Layer, known: set[str]) -> list[int]:
+    """Return the polygons whose attribute names a raster; none where there is no such attribute."""
+    return [i for i, frame in enumerate(layer.frames or ()) if frame in known]
+
+
 def _under(layer: _Layer, tree: shapely.STRtree, image: OpenImage, known: set[str]) -> list[int]:
     """Return the polygons that belong to an image, in the layer's order."""
     if layer.frames is not None:
-        return [i for i, frame in enumerate(layer.frames) if frame in known]
+        return _named(layer, known)
     footprint = _grid(image).footprint
     if layer.crs is not None:
         crs = _crs(image)
@@ -192,7 +211,7 @@ def _crs(image: OpenImage) -> CRS:
     return image.grid.crs
 
 
-def _object(layer: _Layer, i: int, image: OpenImage, spec: DatasetSpec, ledger: Ledger) -> SceneObject | None:
+def _object(layer: _Layer, i: int, image: OpenImage, ledger: Ledger) -> SceneObject | None:
     geometry, item = layer.geometries[i], f"row {layer.rows[i]}"
     grid, crs = _grid(image), layer.crs
 
@@ -222,8 +241,8 @@ def _object(layer: _Layer, i: int, image: OpenImage, spec: DatasetSpec, ledger: 
     return clip(obj, grid.shape, layer.path, item, ledger)
 
 
-def _chips(whole: Scene, spec: DatasetSpec) -> Iterator[Scene]:
-    """Cut a large scene into chips; a small one stays whole."""
+def _chips(whole: Scene, spec: DatasetSpec, ledger: Ledger) -> Iterator[Scene]:
+    """Cut a large scene into chips; a small one stays whole. Objects that a chip cuts are counted."""
     height, width = whole.shape
     pyramid = whole.pyramid
     if max(height, width) <= spec.chip_px or not isinstance(pyramid, StoredPyramid):
@@ -239,12 +258,20 @@ def _chips(whole: Scene, spec: DatasetSpec) -> Iterator[Scene]:
     for (x, y), objects in members.items():
         w, h = min(spec.chip_px, width - x), min(spec.chip_px, height - y)
         source = replace(pyramid.source, window=(x, y, w, h))
-        inside = tuple(o for obj in objects if (o := _moved(obj, x, y, (h, w))) is not None)
+        inside = []
+        for obj in objects:
+            moved = _moved(obj, x, y, (h, w))
+            if moved is None:
+                reason = f"its chip at {x}, {y} shows none of its pixels; set a larger chip_px"
+                ledger.fault("empty mask", whole.name, f"object {obj.id}", reason)
+                continue
+            ledger.clipped += moved.size != obj.size
+            inside.append(moved)
         grid = whole.grid.window(x, y, w, h) if whole.grid else None
         yield replace(
             whole,
             pyramid=StoredPyramid(source, (h, w)),
-            objects=inside,
+            objects=tuple(inside),
             name=f"{whole.name} at {x}, {y}",
             video=whole.video or whole.name,
             grid=grid,

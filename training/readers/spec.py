@@ -46,7 +46,7 @@ class DatasetSpec:
         crs: CRS of the vector file, in place of its own (polygons).
         class_field: Attribute with the class (polygons).
         frame_field: Attribute with the frame, that is the raster's name without suffix, or the last number
-            in it (polygons). Without it, a polygon belongs to every raster under it.
+            in it (polygons). Without it, or where no row has it, a polygon belongs to every raster under it.
         track_field: Attribute with the number of the track (polygons).
         bands: One or three bands of rasters, counted from 1; empty: red, green and blue.
         stretch: Stretch of rasters to 8 bit, such as "2-98"; empty: none for 8-bit pixels.
