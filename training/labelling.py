@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,14 @@ class LabelResult:
         path: The COCO-video file of everything.
         masks: Objects with a mask.
         failed: Boxes in which nothing was found.
+        skipped: Lines, boxes and images that were left out because something is wrong with them.
         text: The report.
     """
 
     path: Path
     masks: int
     failed: int
+    skipped: int
     text: str
 
 
@@ -174,10 +176,11 @@ class LabelJob:
                     continue
                 if cancel is not None and cancel():
                     raise Cancelled(f"stopped after {done} of {total} frames, as asked")
-                if self._name(frame) not in journal.frames:
-                    entry = self._label(sequence, frame, boxes[frame])
-                    if entry is not None:
-                        journal.add(entry)
+                entry = journal.frames.get(self._name(frame))
+                if entry is not None:  # of an earlier run, whose faults are told again
+                    self._inside(sequence, boxes[frame], tuple(entry["shape"]))
+                elif (entry := self._label(sequence, frame, boxes[frame])) is not None:
+                    journal.add(entry)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -207,16 +210,7 @@ class LabelJob:
             self.ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))
             return None
         height, width = rgb.shape[:2]
-        inside = []
-        for box in boxes:
-            xmin, ymin, xmax, ymax = box.box
-            if xmin < width and ymin < height and xmax > 0 and ymax > 0:
-                inside.append(box)
-            else:
-                reason = (
-                    f"box {tuple(round(v, 2) for v in box.box)} lies outside its frame of {width} x {height}"
-                )
-                self.ledger.fault("outside", sequence.boxes, box.item, reason)
+        inside = self._inside(sequence, boxes, (height, width))
         frame = ArrayFrame(rgb, Grid((height, width)), source=str(path), frame=path.stem, time=image.time)
         prompts = [Prompt(box.item, box=box.box) for box in inside]
         entry: dict[str, Any] = {"file_name": self._name(path), "shape": [height, width], "time": image.time}
@@ -229,6 +223,23 @@ class LabelJob:
             else:
                 entry["annotations"].append(annotation)
         return entry
+
+    def _inside(
+        self, sequence: TrackedSequence, boxes: Sequence[TrackBox], shape: tuple[int, int]
+    ) -> list[TrackBox]:
+        """Return the boxes that touch their frame; any other one is a fault."""
+        height, width = shape
+        inside = []
+        for box in boxes:
+            xmin, ymin, xmax, ymax = box.box
+            if xmin < width and ymin < height and xmax > 0 and ymax > 0:
+                inside.append(box)
+            else:
+                reason = (
+                    f"box {tuple(round(v, 2) for v in box.box)} lies outside its frame of {width} x {height}"
+                )
+                self.ledger.fault("outside", sequence.boxes, box.item, reason)
+        return inside
 
     def _annotation(
         self, box: TrackBox, result: Any, image: OpenImage, sequence: TrackedSequence
@@ -321,7 +332,7 @@ class LabelJob:
             self.output / "report.json",
             {"masks": masks, "failed": failures, "options": asdict(self.options), **self.ledger.as_dict()},
         )
-        return LabelResult(path, masks, failed, text)
+        return LabelResult(path, masks, failed, len(self.ledger.skipped), text)
 
 
 def _polygon_rows(journal: Journal) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("stopped; what is finished stays, run the same command again to go on")
         return 130
     print(result.text)
-    return 3 if result.failed else 0
+    return 3 if result.failed or result.skipped else 0
 
 
 if __name__ == "__main__":

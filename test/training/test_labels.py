@@ -130,6 +130,28 @@ def test_bad_lines_are_named(tracks, tmp_path, segmenter, caplog):
     assert "confidence 0) (1)" in text and len(job.ledger.skipped) == 8
 
 
+def test_what_was_left_out_is_told_again_when_a_run_goes_on(tracks, tmp_path, capsys):
+    """A box beside its frame, and a frame that cannot be read: in the report, and in the exit code."""
+    (tracks / "video1.txt").unlink()
+    (tracks / "video0.txt").write_text("1,1,900,900,12,9,1\n2,1,10,10,12,9,1\n")
+    frame = tmp_path / "images" / "video0" / "frame_0001.tif"
+    good = frame.read_bytes()
+    frame.write_bytes(good[:100])
+    command = [str(tracks / "video0.txt"), "--images", str(frame.parent), "-o", str(tmp_path / "out")]
+    assert main(command) == 2
+    command += ["--on-error", "skip", "--overlays", "0"]
+    for _ in range(2):
+        assert main(command) == 3
+        told = capsys.readouterr().out
+        assert "line 1: box (899.0, 899.0, 911.0, 908.0) lies outside its frame of 160 x 120" in told
+        assert "frame_0001.tif: cannot be read" in told and "2 left out" in told
+        assert told.strip() == (tmp_path / "out" / "report.txt").read_text().strip()
+    frame.write_bytes(good)
+    assert main(command) == 3  # the frame is made up for, the box stays where it is
+    assert "1 left out (1 × outside)" in capsys.readouterr().out
+    assert main(command[:-4]) == 2  # which stops a run that is not to skip
+
+
 def test_a_sequence_without_boxes_and_boxes_without_a_sequence_are_named(tracks, tmp_path):
     (tracks / "video1.txt").rename(tracks / "video9.txt")
     ledger = Ledger("skip")
