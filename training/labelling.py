@@ -96,7 +96,7 @@ class Journal:
         settings: What the frames were made with; a journal made with others is refused.
 
     Raises:
-        DatasetError: The journal was made with other settings.
+        DatasetError: The journal was made with other settings, or is damaged.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ class Journal:
         head = json.dumps(settings, sort_keys=True)
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode().splitlines()
+        lines = whole.decode(errors="replace").splitlines()
         if lines and lines[0] != head:
             raise DatasetError(
                 f"{path} was made with another model, other boxes or other options; name another output "
@@ -115,9 +115,15 @@ class Journal:
         elif whole != content:
             write_bytes(path, whole)
         self.frames: dict[str, dict[str, Any]] = {}
-        for line in lines[1:]:
-            entry = json.loads(line)
-            self.frames[entry["file_name"]] = entry
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                entry = json.loads(line)
+                self.frames[entry["file_name"]] = entry
+            except (ValueError, KeyError, TypeError) as error:
+                raise DatasetError(
+                    f"{path}, line {number} is damaged: {error!r}; take this line out, and its frame is made "
+                    "again"
+                ) from error
 
     def add(self, entry: dict[str, Any]) -> None:
         """Add a finished frame."""
@@ -271,7 +277,11 @@ class LabelJob:
         for place in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int)) if count else ():
             path = self.output / "overlays" / f"{sequence.name}-{frames[place].stem}.png"
             if not path.exists():
-                self._overlay(frames[place], journal.frames[self._name(frames[place])], path)
+                try:
+                    self._overlay(frames[place], journal.frames[self._name(frames[place])], path)
+                except DatasetError as error:  # damaged since its masks were made
+                    reason = str(error).removeprefix(f"{frames[place]} ")
+                    self.ledger.fault("corrupt image", frames[place], "", reason)
 
     def _overlay(self, frame: Path, entry: dict[str, Any], path: Path) -> None:
         rgb: NDArray[np.uint8] = open_image(frame, self.options.bands, self.options.stretch).pyramid[0]

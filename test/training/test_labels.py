@@ -152,6 +152,23 @@ def test_what_was_left_out_is_told_again_when_a_run_goes_on(tracks, tmp_path, ca
     assert main(command[:-4]) == 2  # which stops a run that is not to skip
 
 
+def test_what_was_damaged_since_is_named(tracks, tmp_path, capsys, caplog):
+    (tracks / "video0.txt").write_text("1,1,10,10,12,9,1\n2,1,10,10,12,9,1\n")
+    folder, out = tmp_path / "images" / "video0", tmp_path / "out"
+    command = [str(tracks / "video0.txt"), "--images", str(folder), "-o", str(out), "--on-error", "skip"]
+    assert main([*command, "--overlays", "0"]) in (0, 3)
+    (folder / "frame_0000.tif").write_bytes(b"")
+    capsys.readouterr()
+    assert main(command) == 3
+    assert "frame_0000.tif: is an empty file" in capsys.readouterr().out
+    assert [p.name for p in (out / "overlays").iterdir()] == ["video0-frame_0001.png"]
+    journal = out / "journal" / "video0.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0] + lines[1][:40] + b"\xff\n" + lines[2])
+    assert main(command) == 2
+    assert "video0.jsonl, line 2 is damaged" in caplog.text
+
+
 def test_a_sequence_without_boxes_and_boxes_without_a_sequence_are_named(tracks, tmp_path):
     (tracks / "video1.txt").rename(tracks / "video9.txt")
     ledger = Ledger("skip")
