@@ -70,6 +70,8 @@ def drop(data):
         (segment([[1, 2, 1e6, 4, 5, 1e6]]), "999999 px long"),
         (segment(7), "annotation 1: "),
         (lambda d: d["annotations"][0].update(category_id=77), "category_id 77 is none of the categories"),
+        (lambda d: d["annotations"][0].update(category_id=[1]), r"category_id [1] is none of the categories"),
+        (lambda d: d["annotations"][0].update(id=float("inf")), "cannot convert float infinity"),
         (lambda d: d["annotations"][0].update(image_id=77), "image_id 77 is none of the images"),
     ],
 )
@@ -156,6 +158,55 @@ def test_what_is_wrong_with_the_release_is_named(scenes, tmp_path):
     (tmp_path / "frames.json").write_text("{")
     with pytest.raises(DatasetError, match=r"frames\.json cannot be read"):
         open_dataset(replace(spec, on_error="skip"))
+
+
+@pytest.mark.parametrize("value", [{}, float("nan"), "x"])
+def test_a_number_of_a_frame_that_is_none_is_named(scenes, tmp_path, value):
+    spec = DatasetSpec(**made.coco(tmp_path, scenes))
+    change(spec, lambda d: d["images"][0].update(frame_id=value))
+    check(spec, 1, "frame_0000.png: its video_id or frame_id in")
+
+
+def test_images_of_one_number_are_refused(scenes, tmp_path):
+    """Both would have all of the objects."""
+    spec = change(DatasetSpec(**made.coco(tmp_path, scenes)), lambda d: d["images"][0].update(id=2))
+    with pytest.raises(DatasetError, match="two images have the same id"):
+        open_dataset(replace(spec, on_error="skip"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("classes", ["ship"], "classes is ['ship'], but there are"),
+        ("ids", 7, "ids is 7, but there are"),
+        ("tracks", None, "int() argument must be"),
+        ("frame", {}, "int() argument must be"),
+    ],
+)
+def test_an_index_that_does_not_fit_is_named(scenes, tmp_path, name, value, told):
+    """Classes that do not fit their masks would be those of other objects."""
+    spec = DatasetSpec(**made.release(tmp_path, scenes))
+    index = json.loads((tmp_path / "frames.json").read_text())
+    entry = index["frames"]["video0_frame_0000"]
+    entry[name] = [value] * len(entry["ids"]) if name == "tracks" else value
+    (tmp_path / "frames.json").write_text(json.dumps(index))
+    check(spec, 1, f"frames.json, video0_frame_0000: {told}")
+    index["frames"]["video0_frame_0000"] = 3
+    (tmp_path / "frames.json").write_text(json.dumps(index))
+    check(spec, 1, "frames.json, video0_frame_0000: 3 is no table")
+
+
+def test_arrays_that_are_no_masks_are_named(scenes, tmp_path):
+    spec = DatasetSpec(**made.release(tmp_path, scenes))
+    path = tmp_path / "onehotmask" / "video0_frame_0000.npy"
+    good = np.load(path)
+    np.save(path, good.astype("U3"))
+    check(spec, 1, "cannot be read as masks: it holds numbers of type <U3")
+    with path.open("wb") as file:
+        np.savez(file, masks=good)
+    check(spec, 1, "cannot be read as masks: it holds an archive of arrays")
+    path.write_bytes(b"PK\x03\x04")
+    check(spec, 1, "cannot be read as masks: File is not a zip file")
 
 
 def test_what_is_wrong_with_labelled_frames_is_named(scenes, tmp_path):
@@ -260,6 +311,18 @@ def test_polygons_a_little_beside_all_tiles_are_named(tmp_path):
     (tmp_path / "images" / "west" / "tile.tif").write_bytes(b"")
     found = open_dataset(replace(spec, on_error="skip"))
     assert "row 1: lies under none of the rasters that can be read" in found.summary()
+
+
+def test_polygons_that_go_beyond_all_bounds_are_named(scenes, tmp_path):
+    spec = DatasetSpec(**made.polygons(tmp_path, scenes))
+    table = geopandas.read_file(spec.path)
+    table["track"] = table["track"].astype(float)
+    table.loc[0, "track"] = np.inf
+    table.loc[1, "geometry"] = shapely.box(-1e300, -1e300, 1e300, 1e300)
+    table.to_file(tmp_path / "bad.gpkg")
+    spec = replace(spec, path=str(tmp_path / "bad.gpkg"))
+    check(spec, 2, "row 1: it cannot be brought into the raster's CRS")
+    assert open_dataset(replace(spec, on_error="skip")).scenes[0].objects[0].track == -1
 
 
 def test_polygons_that_say_no_place_are_refused(scenes, tmp_path):

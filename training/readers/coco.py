@@ -60,8 +60,13 @@ def read_coco_set(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Sce
             continue
         objects = tuple(_objects(labels, entry["id"], shape, vertices, spec, ledger))
         if "video_id" in entry:
-            video = labels.videos.get(entry["video_id"], str(entry["video_id"]))
-            frame = int(entry.get("frame_id", entry.get("frame_index", -1)))
+            try:
+                video = labels.videos.get(entry["video_id"], str(entry["video_id"]))
+                frame = int(entry.get("frame_id", entry.get("frame_index", -1)))
+            except (TypeError, ValueError, OverflowError) as error:
+                reason = f"its video_id or frame_id in {path} is no good: {error}"
+                ledger.fault("no video", file, "", reason)
+                continue
         else:
             video, frame = place(Path(entry["file_name"]), spec, file, ledger)
         time = entry.get("date_captured") or image.time
@@ -84,6 +89,8 @@ def _read(path: Path, ledger: Ledger) -> _Labels:
         for image in images:
             if not isinstance(image["file_name"], str):
                 raise TypeError(f"image {image['id']} has no file_name")
+        if len(by_image) < len(images):
+            raise ValueError("two images have the same id")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path} cannot be read as COCO instances: {error!r}") from error
     for a in strangers:
@@ -125,7 +132,7 @@ def _objects(
             ledger.left_out["crowd regions"] += 1
             continue
         category = annotation.get("category_id")
-        if category not in labels.classes:
+        if not isinstance(category, int | float | str) or category not in labels.classes:
             reason = f"its category_id {category!r} is none of the categories"
             ledger.fault("unknown class", labels.path, item, reason)
             continue
@@ -139,7 +146,7 @@ def _objects(
         track = annotation.get("track_id", annotation.get("instance_id", -1))
         try:
             obj = _object(segmentation, shape, vertices, name, int(own), int(track))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             ledger.fault("corrupt mask", labels.path, item, str(error))
             continue
         if kept := clip(obj, shape, labels.path, item, ledger):

@@ -176,7 +176,7 @@ def _text(value: Any) -> str:
 def _whole(value: Any, otherwise: int) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return otherwise
 
 
@@ -225,6 +225,9 @@ def _object(layer: _Layer, i: int, image: OpenImage, ledger: Ledger) -> SceneObj
         geometry = shapely.transform(geometry, to_pixels)
     except CrsTransformFailed as error:
         ledger.fault("outside", layer.path, item, str(error))
+        return None
+    except GEOSException as error:
+        ledger.fault("corrupt mask", layer.path, item, f"it cannot be brought into the raster's CRS: {error}")
         return None
     frame = shapely.box(0, 0, grid.width, grid.height)
     if not geometry.is_valid:

@@ -8,6 +8,7 @@ holds them.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from training.readers.spec import DatasetSpec
 from training.scenes import DatasetError, Scene, SceneObject, object_of
 
 INDEX = "frames.json"
+UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
+"""What reading an `.npy` raises that is cut off or holds something else."""
 AWAY_PX = 3.0
 """A box may lie this far from its mask's, for the ways of counting and of rounding that there are."""
 
@@ -41,9 +44,13 @@ def read_release(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Scen
         except DatasetError as error:
             ledger.fault("corrupt image", path, "", str(error).removeprefix(f"{path} "))
             continue
-        entry = index.get(path.stem, {})
         masks = _masks(folder / "onehotmask" / f"{path.stem}.npy", image.pyramid.shape, ledger)
         if masks is None:
+            continue
+        try:
+            entry = _entry(index.get(path.stem, {}), len(masks))
+        except (TypeError, ValueError, OverflowError) as error:
+            ledger.fault("corrupt index", folder / INDEX, path.stem, str(error))
             continue
         boxes = _boxes(folder / "boxes" / f"{path.stem}.npy", len(masks), ledger)
         if boxes is False:
@@ -52,7 +59,7 @@ def read_release(spec: DatasetSpec, ledger: Ledger, told: Told) -> Iterator[Scen
             _objects(masks, boxes, entry, folder / "onehotmask" / f"{path.stem}.npy", spec, ledger)
         )
         if "video" in entry:
-            video, frame = str(entry["video"]), int(entry.get("frame", -1))
+            video, frame = entry["video"], entry["frame"]
         else:
             video, frame = place(path.relative_to(folder / "img"), spec, path, ledger)
         scene = Scene(image.pyramid, objects, path.name, video, frame, entry.get("time"), image.grid)
@@ -72,8 +79,37 @@ def _index(path: Path) -> dict[str, dict[str, Any]]:
         raise DatasetError(f"{path} cannot be read as an index of frames: {error!r}") from error
 
 
+def _entry(entry: Any, count: int) -> dict[str, Any]:
+    """Return what the index says of an image, its numbers as such.
+
+    Args:
+        entry: A table of the index.
+        count: Number of the image's masks.
+
+    Raises:
+        TypeError, ValueError, OverflowError: Something is no number or no list, or not one a mask.
+    """
+    if not isinstance(entry, dict):
+        raise TypeError(f"{entry!r} is no table")
+    checked = dict(entry)
+    for name, kind in (("classes", str), ("ids", int), ("tracks", int)):
+        values = entry.get(name)
+        if values is None:
+            continue
+        if not isinstance(values, list) or len(values) != count:
+            raise ValueError(f"{name} is {str(values)[:60]}, but there are {count} masks; list one a mask")
+        checked[name] = [kind(value) for value in values]
+    if "video" in entry:
+        checked |= {"video": str(entry["video"]), "frame": int(entry.get("frame", -1))}
+    return checked
+
+
 def _load(path: Path) -> NDArray[Any]:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        told = f"numbers of type {array.dtype}" if isinstance(array, np.ndarray) else "an archive of arrays"
+        raise ValueError(f"it holds {told}; write one array of real numbers")
+    return array
 
 
 def _masks(path: Path, shape: tuple[int, int], ledger: Ledger) -> NDArray[Any] | None:
@@ -81,7 +117,7 @@ def _masks(path: Path, shape: tuple[int, int], ledger: Ledger) -> NDArray[Any] |
         masks = _load(path)
     except FileNotFoundError:
         ledger.fault("missing masks", path, "", "does not exist, but its image does")
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         ledger.fault("corrupt masks", path, "", f"cannot be read as masks: {error}")
     else:
         if masks.ndim == 3 and masks.shape[1:] == shape:
@@ -97,7 +133,7 @@ def _boxes(path: Path, count: int, ledger: Ledger) -> NDArray[np.float64] | bool
         return None
     try:
         boxes = np.asarray(_load(path), np.float64)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         ledger.fault("corrupt boxes", path, "", f"cannot be read as boxes: {error}")
         return False
     if boxes.size == 0 and count == 0:
@@ -119,11 +155,10 @@ def _objects(
     for i in range(len(masks)):
         item = f"object {i}"
         classes, ids, tracks = (entry.get(name) or () for name in ("classes", "ids", "tracks"))
-        name = str(classes[i]) if i < len(classes) else spec.class_name
+        name = classes[i] if classes else spec.class_name
         if not wanted(name, path, item, spec, ledger):
             continue
-        own = int(ids[i]) if i < len(ids) else i
-        obj = object_of(np.asarray(masks[i]) > 0, name, own, int(tracks[i]) if i < len(tracks) else -1)
+        obj = object_of(np.asarray(masks[i]) > 0, name, ids[i] if ids else i, tracks[i] if tracks else -1)
         if obj is None:
             ledger.fault("empty mask", path, item, "its mask has no pixel")
             continue

@@ -37,7 +37,7 @@ def _vote(annotation: dict[str, Any]) -> bool | None:
     try:
         rings = [np.asarray(ring, float).reshape(-1, 2) for ring in annotation["segmentation"]]
         area, box = float(annotation.get("area", np.nan)), annotation.get("bbox") or (np.nan,) * 4
-        sides = np.asarray(box, float)[2:]
+        sides = np.asarray(box, float).ravel()[2:]
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     if not rings or any(len(ring) < 3 or not np.isfinite(ring).all() for ring in rings) or len(sides) != 2:
