@@ -54,7 +54,7 @@ from training.scenes import Scene
 from training.series import Job, keep_table, parser_of, run_jobs, run_series, steps_of, train
 from training.simulated import simulated_scenes
 from training.sources import of_classes
-from training.state import write_text
+from training.state import make_folder, write_text
 from training.train import StopRequest
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def jobs(config: AblationConfig, only: list[str] | None) -> Iterator[Job]:
 def finish(config: AblationConfig, row: Row, seed: int, scenes: dict[str, list[Scene]]) -> None:
     """Measure a row that is trained, and write its result and the table."""
     folder = folder_of(config, row, seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "output")
     weights = _weights(config, row, seed)
     crop = CropPolicy(kind="fixed", crop_px=config.crop_px if row.crop else 0)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -13,6 +13,7 @@ import numpy as np
 from ros_sam_core import synthetic
 from training.kept_scenes import keep, kept
 from training.scenes import Scene, SceneObject, build_pyramid
+from training.state import make_folder
 
 log = logging.getLogger(__name__)
 SHAPE = (512, 512)
@@ -56,7 +57,7 @@ def procedural_scenes(count: int, seed: int, cache: Path, workers: int = 2) -> l
     Raises:
         OutputFailed: They cannot be kept there.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache, "data.cache")
     files = {seed * 1_000_000 + i: _file(cache, seed * 1_000_000 + i) for i in range(count)}
     missing = {number: file for number, file in files.items() if not file.exists()}
     if missing:

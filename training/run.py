@@ -17,12 +17,12 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, gather_object
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, LossNotFinite, OutputFailed
+from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, LossNotFinite
 from training.config import TrainConfig
 from training.datasets import Batch
 from training.objective import Objective
 from training.optimise import WeightAverage, learning_rates, make_optimizers, set_rates
-from training.state import config_json, read_state, write_state, write_text
+from training.state import config_json, make_folder, read_state, write_state, write_text
 from training.tuning import build_model, build_teacher, choose_trainable, trainable
 
 log = logging.getLogger(__name__)
@@ -97,12 +97,7 @@ class Run:
         self.epoch_steps = max(1, epoch_images // config.batch)
         self.steps = math.ceil(config.epochs * self.epoch_steps) if config.epochs else config.steps
         if self.accelerator.is_main_process:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputFailed(
-                    f"output is {self.folder}, but that folder cannot be made: {error}; name another"
-                ) from error
+            make_folder(self.folder, "output")
         self.model, self.base_hash = build_model(config)
         choose_trainable(self.model, config)
         self.model.train()

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from ros_sam_core.errors import CheckpointUnreadable, ConfigInvalid, RosSamError
 from training.configfile import build_config, read_table
-from training.state import FREE, changes, write_text
+from training.state import FREE, changes, make_folder, write_text
 from training.train import INTERRUPTED, StopRequest
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ Config = TypeVar("Config")
 def train(values: dict[str, Any], options: argparse.Namespace, stop: StopRequest) -> int:
     """Train by a configuration in a process of its own; returns the exit code of `training.train`."""
     folder = Path(values["output"])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "output")
     path = folder / "series.json"
     write_text(path, json.dumps(values, indent=1))
     command = [sys.executable, "-m", "training.train", "--config", str(path)]
@@ -146,7 +146,7 @@ def steps_of(result: Path) -> int:
 
 def keep_table(folder: Path, table: Any, text: str) -> str:
     """Write a table as values and as Markdown into a series' folder; returns the Markdown."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "output")
     write_text(folder / "table.json", json.dumps(table, indent=1, allow_nan=False))
     write_text(folder / "table.md", text + "\n")
     return text

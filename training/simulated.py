@@ -13,6 +13,7 @@ import numpy as np
 from training.kept_scenes import keep, kept
 from training.scenes import Scene, build_pyramid, object_of
 from training.simulate import SimulatedVideo, SimulateOptions, procedural_ground
+from training.state import make_folder
 
 log = logging.getLogger(__name__)
 SIDE = 448
@@ -72,7 +73,7 @@ def simulated_scenes(videos: int, first: int, cache: Path, workers: int = 2) -> 
     Raises:
         OutputFailed: They cannot be kept there.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache, "data.cache")
     numbers = range(first, first + videos)
     missing = [n for n in numbers if not all(_file(cache, n, i).exists() for i in range(FRAMES))]
     if missing:

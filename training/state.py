@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ros_sam_core.errors import CheckpointNotSaved, CheckpointUnreadable, ConfigInvalid
+from ros_sam_core.errors import CheckpointNotSaved, CheckpointUnreadable, ConfigInvalid, OutputFailed
 from training.config import TrainConfig
 from training.configfile import build
 
@@ -121,6 +121,22 @@ def _tables(value: Any) -> bool:
 def config_json(config: TrainConfig) -> str:
     """Write a configuration as JSON that `training.configfile` reads."""
     return json.dumps(dataclasses.asdict(config), indent=1)
+
+
+def make_folder(folder: Path, what: str) -> None:
+    """Make a folder, and those above it, where they are not there.
+
+    Args:
+        folder: Its path.
+        what: The field or the option that names it, for the message.
+
+    Raises:
+        OutputFailed: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputFailed(f"{what} is {folder}, which cannot be made: {error}; name another") from error
 
 
 def write_text(path: Path, text: str) -> None:

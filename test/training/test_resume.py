@@ -123,7 +123,14 @@ def test_an_output_folder_that_cannot_be_made_is_named(tmp_path, caplog):
     config = write_config(tmp_path, "x")
     (tmp_path / "file").touch()
     assert main(["--config", str(config), "--output", str(tmp_path / "file" / "run")]) == 2
-    assert "file/run, but that folder cannot be made: " in caplog.text and "name another" in caplog.text
+    assert "file/run, which cannot be made: " in caplog.text and "name another" in caplog.text
+    cache = f"data.cache={tmp_path / 'file' / 'scenes'}"
+    assert main(["--config", str(config), "--set", cache]) == 2
+    assert main(["--config", str(config), "--set", cache, "--set", "data.simulated=1"]) == 2
+    assert (
+        caplog.text.count("data.cache is " + cache.removeprefix("data.cache=") + ", which cannot be made")
+        == 2
+    )
 
 
 @pytest.mark.parametrize(
