@@ -12,7 +12,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +28,7 @@ from training.datasets import Batch, collate
 from training.export import export
 from training.optimise import learning_rates
 from training.run import Run, micro_batch
+from training.scenes import DatasetError
 from training.sources import TrainingData, open_data
 from training.validate import View, fixed_views, overlay_sheet, validate
 
@@ -39,7 +42,7 @@ def _outlive_group(worker: int) -> None:
         signal.signal(name, signal.SIG_IGN)
 
 
-def batches(run: Run, data: TrainingData) -> Iterator[list[Batch]]:
+def batches(run: Run, data: TrainingData) -> Generator[list[Batch]]:
     """Yield this process's share of each step that is left, in its accumulated parts."""
     workers = run.config.data.workers
     loader = DataLoader(
@@ -52,11 +55,18 @@ def batches(run: Run, data: TrainingData) -> Iterator[list[Batch]]:
         pin_memory=run.accelerator.device.type == "cuda",
     )
     parts: list[Batch] = []
-    for part in loader:
-        parts.append(part)
-        if len(parts) == run.config.accumulate:
-            yield parts
-            parts = []
+    try:
+        for part in loader:
+            parts.append(part)
+            if len(parts) == run.config.accumulate:
+                yield parts
+                parts = []
+    except Exception as error:
+        # Its frames hold the loader's processes, which outlive what would end them: the exit would wait.
+        traceback.clear_frames(error.__traceback__)
+        if isinstance(error, DatasetError):  # in a process's, the process's own traceback goes before
+            raise DatasetError(str(error).rpartition("DatasetError: ")[2].strip()) from None
+        raise
 
 
 def fit(run: Run, data: TrainingData, stop: Callable[[], bool] = lambda: False) -> bool:
@@ -78,11 +88,11 @@ def fit(run: Run, data: TrainingData, stop: Callable[[], bool] = lambda: False) 
     save_every = config.save_every or run.epoch_steps
     validate_every = config.validate_every or run.epoch_steps
     shown = fixed_views(data.aside, config.model.crop, config.model.input_px)
-    with Board(run) as board:
+    with Board(run) as board, closing(batches(run, data)) as steps:
         # Killed between its last checkpoint and the look at it, a run has no step left to do.
         if data.aside and run.step >= run.steps and not run.any_process(board.measured()):
             look(run, data, shown, board)
-        for parts in batches(run, data):
+        for parts in steps:
             rates = learning_rates(run.step, config, run.steps, run.epoch_steps)
             board.step(run.train_step(parts), rates)
             last = run.step == run.steps

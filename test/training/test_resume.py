@@ -102,6 +102,20 @@ def test_a_full_disk_is_named_and_the_last_state_kept(tmp_path):
     assert load_checkpoint(tmp_path / "full" / "small.safetensors").metadata["steps"] == "4"
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_is_corrupt_when_it_is_drawn_ends_the_run(workers, tmp_path):
+    """In a loader's process too, which takes no notice of the signals that would end it."""
+    config, labels = write_config(tmp_path, "run"), write_labels(tmp_path, 2)
+    for image in (tmp_path / "images").iterdir():
+        image.write_bytes(image.read_bytes()[:400])
+    fields = [f'sets=[{{layout="coco", path="{labels}", verify=false}}]', f"workers={workers}", "aside=0.0"]
+    changes = [part for f in [*fields, "procedural_share=0.0"] for part in ("--set", f"data.{f}")]
+    done = run("--config", config, *changes, timeout=180)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert re.search(r"^[\d:]+ \S+/images/\d\.png cannot be read as an image: ", told), done.stderr
+
+
 def test_logs_that_cannot_be_written_do_not_end_a_run(tmp_path, caplog):
     """TensorBoard's place is a file from the beginning; the log's becomes a folder in a later run."""
     config = write_config(tmp_path, "mute", 4, "log_every = 1")
@@ -124,13 +138,12 @@ def test_an_output_folder_that_cannot_be_made_is_named(tmp_path, caplog):
     (tmp_path / "file").touch()
     assert main(["--config", str(config), "--output", str(tmp_path / "file" / "run")]) == 2
     assert "file/run, which cannot be made: " in caplog.text and "name another" in caplog.text
-    cache = f"data.cache={tmp_path / 'file' / 'scenes'}"
-    assert main(["--config", str(config), "--set", cache]) == 2
-    assert main(["--config", str(config), "--set", cache, "--set", "data.simulated=1"]) == 2
-    assert (
-        caplog.text.count("data.cache is " + cache.removeprefix("data.cache=") + ", which cannot be made")
-        == 2
-    )
+    cache = tmp_path / "file" / "scenes"
+    for kind, other in (("procedural", "simulated"), ("simulated", "procedural")):
+        fields = (f"cache={cache}", f"{kind}=1", f"{kind}_share=1.0", f"{other}=0", f"{other}_share=0.0")
+        changes = [part for field in fields for part in ("--set", f"data.{field}")]
+        assert main(["--config", str(config), *changes]) == 2
+    assert caplog.text.count(f"data.cache is {cache}, which cannot be made") == 2
 
 
 @pytest.mark.parametrize(
