@@ -226,9 +226,20 @@ def test_what_is_wrong_with_labelled_frames_is_named(scenes, tmp_path):
     label.rename(label.with_name("frame_0009.png"))
     found = open_dataset(replace(spec, on_error="skip"))
     assert [s.kind for s in found.ledger.skipped] == ["missing image", "missing masks"]
+    made.Path(spec.classes).write_text("value,name\n1\n")
+    with pytest.raises(DatasetError, match="value 1 has the name None"):
+        open_dataset(spec)
     made.Path(spec.classes).write_text("value;name\n1;ship\n")
     with pytest.raises(DatasetError, match="cannot be read as a class table"):
         open_dataset(spec)
+
+
+def test_a_second_frame_of_a_name_is_named(scenes, tmp_path):
+    """Only one of them can be the one that is labelled."""
+    spec = DatasetSpec(**made.labelled_frames(tmp_path, scenes))
+    path = tmp_path / "images" / scenes[0].name
+    Image.open(path).save(path.with_suffix(".tif"))
+    check(spec, 2, "frame_0000.tif: frame_0000.png beside it has the same name")
 
 
 def test_what_is_wrong_with_polygons_is_named(scenes, tmp_path):

@@ -34,8 +34,7 @@ def read_labelled_frames(spec: DatasetSpec, ledger: Ledger, told: Told) -> Itera
     folder = Path(spec.path)
     images = Path(spec.images) if spec.images else folder.parent / "images"
     table = read_table(Path(spec.classes)) if spec.classes else None
-    labels = {p.relative_to(folder).with_suffix("").as_posix(): p for p in find_images(folder)}
-    frames = {p.relative_to(images).with_suffix("").as_posix(): p for p in find_images(images)}
+    labels, frames = (_by_name(root, ledger) for root in (folder, images))
     for stem in sorted(labels.keys() - frames.keys()):
         ledger.fault("missing image", labels[stem], "", f"there is no image of this name in {images}")
     for stem, path in steps(sorted(frames.items()), told):
@@ -65,6 +64,19 @@ def read_labelled_frames(spec: DatasetSpec, ledger: Ledger, told: Told) -> Itera
             yield kept
 
 
+def _by_name(folder: Path, ledger: Ledger) -> dict[str, Path]:
+    """Return the images of a folder by their names without suffix; a second one of a name is a fault."""
+    found: dict[str, Path] = {}
+    for path in find_images(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            reason = f"{found[name].name} beside it has the same name; one of them may stay"
+            ledger.fault("same name", path, "", reason)
+            continue
+        found[name] = path
+    return found
+
+
 def read_table(path: Path) -> Table:
     """Read a class table as {(frame or "", value): name}.
 
@@ -73,10 +85,15 @@ def read_table(path: Path) -> Table:
     """
     try:
         if path.suffix.lower() == ".json":
-            return {("", int(value)): str(name) for value, name in json.loads(path.read_text()).items()}
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        return {(row.get("frame") or "", int(row["value"])): row["name"] for row in rows}
+            table = {("", int(value)): name for value, name in json.loads(path.read_text()).items()}
+        else:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file))
+            table = {(row.get("frame") or "", int(row["value"])): row["name"] for row in rows}
+        for (_, value), name in table.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"value {value} has the name {name!r}")
+        return table
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
             f'{path} cannot be read as a class table ({error!r}); write {{"1": "ship"}} in a .json, or the '
