@@ -15,6 +15,9 @@ from ros_sam_core.errors import ConfigInvalid
 from ros_sam_core.model.config import sam_config, tiny_config
 from training.config import TrainConfig
 
+LARGEST = 1e300
+"""No number of a configuration is this large; infinity and NaN, which TOML knows too, are no values."""
+
 
 def load_config(path: Path, changes: Sequence[str] = (), **overrides: Any) -> TrainConfig:
     """Read a configuration.
@@ -161,14 +164,17 @@ def _fit(hint: Any, value: Any) -> tuple[bool, Any]:
         parts = [_fit(h, v) for h, v in zip(hints, value, strict=False)]
         good = len(hints) == len(value) and all(fits for fits, _ in parts)
         return good, tuple(v for _, v in parts) if good else value
-    if hint is float and type(value) is int:
-        return True, float(value)
+    if hint is float and type(value) in (int, float):
+        fits = abs(value) < LARGEST  # NaN is not
+        return fits, float(value) if fits else value
     if isinstance(hint, type):
         return type(value) is hint, value
     return True, value  # a Literal: the class itself says what it takes
 
 
 def _told(hint: Any) -> str:
+    if hint is float:
+        return "a finite number"
     if typing.get_origin(hint) is tuple:
         arguments = typing.get_args(hint)
         many = "any number of" if arguments[-1] is ... else str(len(arguments))

@@ -15,6 +15,7 @@ from training.readers.images import find_images
 from training.readers.labelled_frames import read_table
 from training.readers.ledger import Ledger
 from training.readers.names import number_in
+from training.readers.release import UNREADABLE
 from training.scenes import DatasetError
 
 Boxes = dict[Path, list["TrackBox"]]
@@ -165,7 +166,7 @@ def _rows(path: Path, ledger: Ledger) -> Iterator[Row]:
     if path.suffix.lower() == ".npy":
         try:
             array = np.asarray(np.load(path, allow_pickle=False), float)
-        except (OSError, ValueError, EOFError) as error:
+        except (*UNREADABLE, TypeError) as error:
             raise DatasetError(f"{path} cannot be read as boxes: {error}") from error
         if array.ndim != 2:
             raise DatasetError(f"{path} holds an array of shape {array.shape}; boxes are rows of numbers")

@@ -54,6 +54,17 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         assert part in text, part
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1" + "0" * 400])
+def test_numbers_that_are_not_finite_are_mistakes(value, tmp_path):
+    """TOML knows them; a rate of NaN passes every comparison and spoils every weight."""
+    config = write_config(tmp_path)
+    for field in ("lr", "loss.hq", "box_noise"):
+        with pytest.raises(ConfigInvalid, match=rf"{field} is .*; it must be a finite number"):
+            load_config(config, [f"{field}={value}"])
+    with pytest.raises(ConfigInvalid, match=r"jitter\.near is .*; it must be a list of 2 float"):
+        load_config(config, [f"jitter.near=[1.4, {value}]"])
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("steps = = 3")

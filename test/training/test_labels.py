@@ -226,6 +226,18 @@ def test_files_of_four_numbers_are_one_object_or_one_image(tmp_path):
         read_tracks(sequence, TrackOptions(), Ledger())
 
 
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"", b"\x93NUMPY"])
+def test_boxes_that_are_no_array_are_named(content, tmp_path):
+    made.Image.new("RGB", (40, 30)).save(tmp_path / "1.png")
+    (tmp_path / "b.npy").write_bytes(content)
+    (sequence,) = find_sequences(tmp_path / "b.npy", tmp_path / "1.png", Ledger())
+    with pytest.raises(DatasetError, match=r"b\.npy cannot be read as boxes"):
+        read_tracks(sequence, TrackOptions(), Ledger())
+    np.save(tmp_path / "b.npy", np.array([("a", 1)], dtype=[("x", "U2"), ("y", int)]))
+    with pytest.raises(DatasetError, match=r"b\.npy cannot be read as boxes"):
+        read_tracks(sequence, TrackOptions(), Ledger())
+
+
 @pytest.mark.skipif(not made.SATMTB.exists(), reason="../shared/data is not on this machine")
 def test_the_sample_of_satmtb_is_outlined(tmp_path, segmenter):
     boxes = made.SATMTB.with_name("airplane235_boxes.npy")
