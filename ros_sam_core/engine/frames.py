@@ -17,6 +17,7 @@ from ros_sam_core.engine.settings import MEGABYTE, EngineSettings
 from ros_sam_core.errors import FrameUnknown, InvalidParameter, RequestInvalid, RequestTooLarge, SourceRefused
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.raster import Frame, RasterFrame
+from ros_sam_core.geo.remote import gdal_env
 from ros_sam_core.geo.stretch import Percentiles, Stretch
 from ros_sam_core.geo.windows import digest_of
 
@@ -86,7 +87,7 @@ class FrameStore:
             RosSamError: It cannot be opened.
         """
         self._permit(source)
-        with RasterFrame.open(source, bands, stretch, frame, time) as opened:
+        with gdal_env(), RasterFrame.open(source, bands, stretch, frame, time) as opened:
             entry = Entry(
                 "",
                 source,

@@ -29,6 +29,7 @@ from ros_sam_core.engine.settings import EngineSettings
 from ros_sam_core.engine.worker import Urgency, Worker
 from ros_sam_core.errors import CrsUnknown, PixelsMissing, PromptError, PromptOutsideRaster, RosSamError
 from ros_sam_core.geo.prompts import PixelPrompt, Prompt, to_pixels
+from ros_sam_core.geo.remote import gdal_env
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.predict.crop import Crop
 from ros_sam_core.predict.ground import Origin, PromptFailure, finish, target_crs
@@ -66,7 +67,7 @@ class Service:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self.worker = Worker(rasterio.Env())
+        self.worker = Worker(gdal_env())
         self.models = ModelStore(settings, self.worker)
         self.frames = FrameStore(settings)
         self.masks = MaskStore(settings.limits.masks)

@@ -95,9 +95,12 @@ class BandReader:
                     how["resampling"] = Resampling.nearest
                 valid = self._dataset.read_masks(self._unique, **how) > 0
         except RasterioIOError as error:
+            cure = "the file may be cut off: get it again"
+            if "://" in self._dataset.name:
+                cure = "its server may not answer: try again later"
             raise RasterUnreadable(
                 f"{self._dataset.name}: cannot read its pixels at column {window.col_off:g}, row "
-                f"{window.row_off:g} ({error.__cause__ or error}); the file may be cut off: get it again"
+                f"{window.row_off:g} ({error.__cause__ or error}); {cure}"
             ) from error
         if np.iscomplexobj(values):
             values = np.abs(values)

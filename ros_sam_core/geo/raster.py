@@ -247,6 +247,11 @@ def _open(source: str) -> DatasetReader:
     except RasterioIOError as error:
         if not os.path.exists(source) and not source.startswith("/vsi") and ":" not in source[2:]:
             raise RasterNotFound(f"{source}: no such raster; check the path") from error
+        if "CURL error" in str(error):
+            raise RasterUnreadable(
+                f"{source}: its server cannot be reached or does not answer ({error}); check the address and "
+                "try again later"
+            ) from error
         raise RasterUnreadable(f"{source}: GDAL cannot open it as a raster ({error})") from error
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:5]) or "none"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from pyproj import CRS
 from ros_sam_core.geo.journal import Failed
 from ros_sam_core.geo.prompt_table import PromptTable
 from ros_sam_core.geo.raster import RasterFrame, Stretch
+from ros_sam_core.geo.remote import gdal_env
 from ros_sam_core.geo.segments import Segment
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.config import CropPolicy
@@ -176,18 +176,8 @@ def _plain(result: Segment | PromptFailure) -> Segment | Failed:
 
 
 def gdal_options() -> rasterio.Env:
-    """Return the options under which a scene is read; those of the environment win.
-
-    GDAL keeps no more of a large scene than it uses, and tries again when a server stumbles.
-    """
-    wanted: dict[str, str | int] = {
-        "GDAL_CACHEMAX": CACHE_MB << 20,
-        "GDAL_HTTP_MAX_RETRY": "3",
-        "GDAL_HTTP_RETRY_DELAY": "1",
-        "GDAL_HTTP_TIMEOUT": "30",
-        "GDAL_HTTP_CONNECTTIMEOUT": "10",
-    }
-    return rasterio.Env(**{name: value for name, value in wanted.items() if name not in os.environ})
+    """Return the options under which a scene is read: GDAL keeps no more of a large one than it uses."""
+    return gdal_env(GDAL_CACHEMAX=CACHE_MB << 20)
 
 
 def set_threads(count: int) -> int:

@@ -1,0 +1,28 @@
+"""Rasters on a server: how long GDAL waits for it."""
+
+from __future__ import annotations
+
+import os
+
+import rasterio
+
+PATIENCE = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_LOW_SPEED_TIME": "15",
+    "GDAL_HTTP_TIMEOUT": "30",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+}
+"""GDAL's options, in seconds and bytes a second: by itself GDAL waits for ever for a server that is silent,
+and does not try again when one stumbles."""
+
+
+def gdal_env(**options: str | int) -> rasterio.Env:
+    """Return the environment, for one thread, in which rasters are opened and read.
+
+    Args:
+        options: GDAL's, beside `PATIENCE`. What the process's environment variables say wins.
+    """
+    wanted = {**PATIENCE, **options}
+    return rasterio.Env(**{name: value for name, value in wanted.items() if name not in os.environ})

@@ -1,0 +1,61 @@
+"""A server that takes connections and says nothing holds nobody for ever."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from ros_sam_core.engine.service import Service
+from ros_sam_core.engine.settings import EngineSettings
+from ros_sam_core.engine.worker import Urgency
+from ros_sam_core.errors import RasterUnreadable
+from ros_sam_core.geo.raster import RasterFrame
+from ros_sam_core.geo.remote import PATIENCE
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a raster on such a server, for which nobody waits longer than a second a request."""
+    for name in PATIENCE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(PATIENCE, "GDAL_HTTP_LOW_SPEED_TIME", "1")
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/scene.tif"
+
+
+def in_thread(work: Callable[[], Any]) -> Future[Any]:
+    """Do work in a thread that does not keep the tests from ending."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - the future tells it
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
+
+
+def test_to_register_a_silent_source_fails_in_time(source: str) -> None:
+    service = Service(EngineSettings())
+    error = in_thread(lambda: service.frames.register_raster(source)).exception(timeout=15)
+    assert isinstance(error, RasterUnreadable)
+    assert str(error).startswith(f"{source}: its server cannot be reached or does not answer (")
+    assert len(service.frames) == 0
+
+
+def test_a_source_that_fell_silent_holds_the_worker_for_a_while_only(source: str) -> None:
+    service = Service(EngineSettings())
+    service.worker.start()
+    ticket = service.worker.ticket()
+    silent = service.worker.submit(lambda: RasterFrame.open(source), Urgency.CLICK, ticket)
+    after = service.worker.submit(lambda: "done", Urgency.CLICK, ticket)
+    assert isinstance(silent.exception(timeout=15), RasterUnreadable)
+    assert after.result(timeout=5) == "done"
+    assert service.close(5)
