@@ -74,8 +74,15 @@ class Jobs:
     def running(self, job: Job) -> Iterator[Job]:
         """Keep a job's state true while its work is done in the block."""
         job.state = "running"
-        try:
+        with self.preparing(job):
             yield job
+        job.state = "done"
+
+    @contextmanager
+    def preparing(self, job: Job) -> Iterator[None]:
+        """Keep a job's state true where it ends in the block, before it runs."""
+        try:
+            yield
         except (Cancelled, Superseded, asyncio.CancelledError, GeneratorExit):
             job.state = "cancelled"
             raise
@@ -83,7 +90,6 @@ class Jobs:
             job.error = problem_of(error).told["error"]
             job.state = "failed"
             raise
-        job.state = "done"
 
     def find(self, name: str) -> Job:
         """Return the newest job of a name.

@@ -68,7 +68,8 @@ async def warm(request: WarmRequest, engine: Engine) -> Any:
     if point is None and region is None:
         crops: list[Crop] = []
     else:
-        crops = await result_of(engine.worker.submit(plan, Urgency.PREVIEW, job.ticket))
+        with engine.jobs.preparing(job):
+            crops = await result_of(engine.worker.submit(plan, Urgency.PREVIEW, job.ticket))
     job.total = len(crops)
     task = asyncio.create_task(_encode(engine, job, request.frame, crops, model))
     engine.tasks.add(task)

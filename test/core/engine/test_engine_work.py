@@ -88,6 +88,16 @@ def test_warming_is_cancelled(engine: RunningEngine, fresh: Path) -> None:
     assert engine.get("jobs/none", 404)["error"]["type"] == "JobUnknown"
 
 
+def test_work_that_fails_before_it_runs_has_failed(engine: RunningEngine, fresh: Path) -> None:
+    place = {"frame": engine.frame(fresh), "point": [500040, 5299987]}
+    fresh.unlink()
+    told = engine.post("warm", {**place, "job": "too-late"}, 404)["error"]
+    assert told["type"] == "RasterNotFound"
+    job = engine.get("jobs/too-late")
+    assert (job["state"], job["error"]) == ("failed", told)
+    assert engine.post("cancel", {"job": "too-late"}) == {"cancelled": []}
+
+
 def test_a_batch_gives_what_single_prompts_give(engine: RunningEngine, raster: Path) -> None:
     prompts = [*clicks(9), {"id": "bad", "points": [[0, 0]]}]
     body = {"frame": engine.frame(raster), "prompts": prompts, "options": ALL, "out_crs": "EPSG:4326"}
