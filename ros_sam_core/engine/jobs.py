@@ -27,6 +27,7 @@ class Job:
         name: The client's name for it.
         kind: "segment", "preview", "warm", "batch", "everything" or "reshape".
         ticket: Cancels its work.
+        client: Whose it is.
         total: Units of work.
         done: Units that are finished.
         state: Where it stands.
@@ -36,6 +37,7 @@ class Job:
     name: str
     kind: str
     ticket: Ticket
+    client: str
     total: int
     done: int = 0
     state: State = "waiting"
@@ -60,9 +62,9 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: OrderedDict[int, Job] = OrderedDict()
 
-    def begin(self, kind: str, name: str | None, total: int = 1) -> Job:
-        """Enter a job; without a name it gets one."""
-        job = Job(name or f"{kind}-{uuid.uuid4().hex[:12]}", kind, self._worker.ticket(), total)
+    def begin(self, kind: str, name: str | None, client: str, total: int = 1) -> Job:
+        """Enter a job of a client; without a name it gets one."""
+        job = Job(name or f"{kind}-{uuid.uuid4().hex[:12]}", kind, self._worker.ticket(), client, total)
         with self._lock:
             self._jobs[id(job)] = job
             finished = [key for key, other in self._jobs.items() if other.is_finished]
@@ -91,22 +93,27 @@ class Jobs:
             job.state = "failed"
             raise
 
-    def find(self, name: str) -> Job:
-        """Return the newest job of a name.
+    def find(self, name: str, client: str) -> Job:
+        """Return a client's newest job of a name.
 
         Raises:
             JobUnknown: There is none, or it ended long ago.
         """
         with self._lock:
             for job in reversed(self._jobs.values()):
-                if job.name == name:
+                if (job.name, job.client) == (name, client):
                     return job
         raise JobUnknown(f"no job is named {name!r}")
 
     def cancel(
-        self, name: str | None = None, *, kind: str | None = None, reason: RosSamError | None = None
+        self,
+        name: str | None = None,
+        *,
+        kind: str | None = None,
+        client: str | None = None,
+        reason: RosSamError | None = None,
     ) -> list[str]:
-        """Cancel the unfinished jobs of a name and of a kind; None is any.
+        """Cancel the unfinished jobs of a name, of a kind and of a client; None is any.
 
         Returns:
             The names of those that were cancelled.
@@ -119,6 +126,7 @@ class Jobs:
                 and job.ticket.reason is None
                 and (name is None or job.name == name)
                 and (kind is None or job.kind == kind)
+                and (client is None or job.client == client)
             ]
         for job in chosen:
             job.ticket.cancel(reason)

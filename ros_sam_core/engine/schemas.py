@@ -170,7 +170,7 @@ class EverythingRequest(Wanted):
 
 
 class CancelRequest(Shape):
-    """What to cancel; null is everything."""
+    """What to cancel; null is all that the client asked for."""
 
     job: Name | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,6 +96,7 @@ class EngineClient(QObject):
     def __init__(self, address: Address, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.address = address
+        self._id = uuid.uuid4().hex.encode()
         self.is_local = QUrl(address.url).host() in ("127.0.0.1", "localhost", "::1")
         if self.is_local:
             self._network = QNetworkAccessManager(self)
@@ -122,6 +124,7 @@ class EngineClient(QObject):
     def _request(self, path: str) -> QNetworkRequest:
         request = QNetworkRequest(QUrl(self.address.url + path))
         request.setRawHeader(b"Authorization", b"Bearer " + self.address.token.encode())
+        request.setRawHeader(b"Ros-Sam-Client", self._id)  # so that others' clicks do not replace ours
         return request
 
 

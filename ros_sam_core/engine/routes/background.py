@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from ros_sam_core.engine.answers import crs_text, failure_told, segment_told
 from ros_sam_core.engine.jobs import Job
 from ros_sam_core.engine.problems import log_fault, problem_of
-from ros_sam_core.engine.routes.common import Engine, answers
+from ros_sam_core.engine.routes.common import Client, Engine, answers
 from ros_sam_core.engine.schemas import (
     CancelRequest,
     CancelTold,
@@ -48,7 +48,7 @@ QUIET_S = 5.0
 
 
 @router.post("/warm", status_code=202, responses=answers(WarmTold, 202))
-async def warm(request: WarmRequest, engine: Engine) -> Any:
+async def warm(request: WarmRequest, engine: Engine, client: Client) -> Any:
     """Begin to encode what is likely to be needed."""
     if request.point is None and request.region is None:
         raise RequestInvalid("point and region are both missing; one says where to encode ahead")
@@ -59,8 +59,9 @@ async def warm(request: WarmRequest, engine: Engine) -> Any:
         point = _inside(Prompt("point", (request.point,), crs=crs), grid)
     if request.region is not None:
         region = _inside(Prompt("region", box=request.region, crs=crs), grid)
-    engine.jobs.cancel(kind="warm", reason=Superseded("a newer place to warm took the place of this one"))
-    job = engine.jobs.begin("warm", request.job)
+    newer = Superseded("a newer place to warm took the place of this one")
+    engine.jobs.cancel(kind="warm", client=client, reason=newer)
+    job = engine.jobs.begin("warm", request.job, client)
 
     def plan() -> list[Crop]:
         return engine.do_plan(request.frame, point, region, request.max_crops, model)
@@ -95,14 +96,14 @@ async def _encode(engine: Service, job: Job, frame_id: str, crops: list[Crop], m
 
 
 @router.post("/batch", responses=STREAM)
-async def batch(request: SegmentRequest, http: Request, engine: Engine) -> Any:
+async def batch(request: SegmentRequest, http: Request, engine: Engine, client: Client) -> Any:
     """Outline many prompts; the answer is a stream of lines."""
     most = engine.settings.limits.batch_prompts
     if len(request.prompts) > most:
         raise RequestInvalid(f"{len(request.prompts)} prompts; at most {most} at once, send several batches")
     engine.check_target(engine.frames.find(request.frame), request.out_crs)
     engine.models.name_of(request.model)
-    job = engine.jobs.begin("batch", request.job, len(request.prompts))
+    job = engine.jobs.begin("batch", request.job, client, len(request.prompts))
     return StreamingResponse(_lines(request, http, engine, job), media_type=NDJSON)
 
 
@@ -161,12 +162,12 @@ def _inside(prompt: Prompt, grid: Grid) -> PixelPrompt | None:
 
 
 @router.post("/cancel", responses=answers(CancelTold))
-async def cancel(request: CancelRequest, engine: Engine) -> Any:
-    """Cancel a job by its name, or everything."""
-    return JSONResponse({"cancelled": engine.jobs.cancel(request.job)})
+async def cancel(request: CancelRequest, engine: Engine, client: Client) -> Any:
+    """Cancel a job of the client by its name, or all of its jobs."""
+    return JSONResponse({"cancelled": engine.jobs.cancel(request.job, client=client)})
 
 
 @router.get("/jobs/{job}", responses=answers(JobTold))
-async def job_state(job: Annotated[str, Path(max_length=200)], engine: Engine) -> Any:
-    """Tell how far a job is."""
-    return JSONResponse(engine.jobs.find(job).told())
+async def job_state(job: Annotated[str, Path(max_length=200)], engine: Engine, client: Client) -> Any:
+    """Tell how far a job of the client is."""
+    return JSONResponse(engine.jobs.find(job, client).told())

@@ -14,7 +14,7 @@ from ros_sam_core.engine.everything import Search
 from ros_sam_core.engine.jobs import Job
 from ros_sam_core.engine.problems import log_fault, problem_of
 from ros_sam_core.engine.routes.background import NDJSON, QUIET_S, STREAM, line
-from ros_sam_core.engine.routes.common import Engine
+from ros_sam_core.engine.routes.common import Client, Engine
 from ros_sam_core.engine.schemas import EverythingRequest, crs_of
 from ros_sam_core.engine.service import Service
 from ros_sam_core.engine.waiting import client_of, result_of
@@ -27,12 +27,12 @@ Result = TypeVar("Result")
 
 
 @router.post("/everything", responses=STREAM)
-async def everything(request: EverythingRequest, http: Request, engine: Engine) -> Any:
+async def everything(request: EverythingRequest, http: Request, engine: Engine, client: Client) -> Any:
     """Find the objects of a frame; the answer is a stream of lines."""
     engine.check_target(engine.frames.find(request.frame), request.out_crs)
     engine.models.name_of(request.model)
     search = Search(engine, request)
-    job = engine.jobs.begin("everything", request.job, 0)
+    job = engine.jobs.begin("everything", request.job, client, 0)
     return StreamingResponse(_lines(request, search, http, engine, job), media_type=NDJSON)
 
 

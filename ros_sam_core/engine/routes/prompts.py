@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from ros_sam_core.engine.answers import crs_text, failure_told, segment_told
-from ros_sam_core.engine.routes.common import Engine, answers
+from ros_sam_core.engine.routes.common import Client, Engine, answers
 from ros_sam_core.engine.schemas import (
     PreviewRequest,
     PreviewTold,
@@ -31,13 +31,13 @@ router = APIRouter()
 
 
 @router.post("/segment", responses=answers(SegmentsTold))
-async def segment_prompts(request: SegmentRequest, http: Request, engine: Engine) -> Any:
+async def segment_prompts(request: SegmentRequest, http: Request, engine: Engine, client: Client) -> Any:
     """Outline what prompts point at, before everything else."""
     most = engine.settings.limits.segment_prompts
     if len(request.prompts) > most:
         raise RequestInvalid(f"{len(request.prompts)} prompts; at most {most} here, use /v1/batch for more")
     asked = time.monotonic()
-    outlined = await _outline(request, http, engine)
+    outlined = await _outline(request, http, engine, client)
     segments, failures = engine.told(request.frame, outlined, request.prompts)
     return JSONResponse(
         {
@@ -53,12 +53,13 @@ async def segment_prompts(request: SegmentRequest, http: Request, engine: Engine
     )
 
 
-async def _outline(request: SegmentRequest, http: Request, engine: Service) -> Outlined:
+async def _outline(request: SegmentRequest, http: Request, engine: Service, client: str) -> Outlined:
     """Have prompts outlined as a click."""
     engine.check_target(engine.frames.find(request.frame), request.out_crs)
     model = engine.models.name_of(request.model)
-    engine.jobs.cancel(kind="preview", reason=Superseded("a click took the place of this preview"))
-    job = engine.jobs.begin("segment", request.job, len(request.prompts))
+    click = Superseded("a click took the place of this preview")
+    engine.jobs.cancel(kind="preview", client=client, reason=click)
+    job = engine.jobs.begin("segment", request.job, client, len(request.prompts))
 
     def work() -> Outlined:
         return engine.do_outline(request.frame, request.prompts, request.options, request.out_crs, model)
@@ -71,7 +72,7 @@ async def _outline(request: SegmentRequest, http: Request, engine: Service) -> O
 
 
 @router.post("/reshape", responses=answers(ReshapeTold))
-async def reshape_mask(request: ReshapeRequest, http: Request, engine: Engine) -> Any:
+async def reshape_mask(request: ReshapeRequest, http: Request, engine: Engine, client: Client) -> Any:
     """Outline the object at hand with other options, from its kept mask."""
     try:
         result, handle = await run_in_threadpool(
@@ -87,7 +88,7 @@ async def reshape_mask(request: ReshapeRequest, http: Request, engine: Engine) -
             out_crs=request.out_crs,
             model=request.model,
         )
-        outlined = await _outline(again, http, engine)
+        outlined = await _outline(again, http, engine, client)
         segments, failures = engine.told(request.frame, outlined, again.prompts)
         return JSONResponse(
             {
@@ -107,13 +108,14 @@ async def reshape_mask(request: ReshapeRequest, http: Request, engine: Engine) -
 
 
 @router.post("/preview", responses=answers(PreviewTold))
-async def preview_point(request: PreviewRequest, http: Request, engine: Engine) -> Any:
+async def preview_point(request: PreviewRequest, http: Request, engine: Engine, client: Client) -> Any:
     """Outline what is under the cursor, if what that takes is encoded already."""
     engine.check_target(engine.frames.find(request.frame), request.out_crs)
     model = engine.models.name_of(request.model)
     prompt = Prompt("preview", (request.point,), crs=crs_of(request.crs))
-    engine.jobs.cancel(kind="preview", reason=Superseded("a newer preview took the place of this one"))
-    job = engine.jobs.begin("preview", None)
+    newer = Superseded("a newer preview took the place of this one")
+    engine.jobs.cancel(kind="preview", client=client, reason=newer)
+    job = engine.jobs.begin("preview", None, client)
 
     def work() -> tuple[bool, Segment | None]:
         return engine.do_preview(request.frame, prompt, request.options, request.out_crs, model)

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from ros_sam_core.engine.jobs import Job
 from ros_sam_core.engine.problems import log_fault, problem_of
 from ros_sam_core.engine.routes.background import NDJSON, STREAM
-from ros_sam_core.engine.routes.common import Engine, answers
+from ros_sam_core.engine.routes.common import Client, Engine, answers
 from ros_sam_core.engine.schemas import HealthTold, ModelsTold
 from ros_sam_core.engine.service import Service
 from ros_sam_core.engine.waiting import client_of
@@ -63,10 +63,12 @@ def _state(bundled: bool, present: bool) -> str:
 
 
 @router.post("/models/{name}/download", responses=STREAM)
-async def download_model(name: Annotated[str, Path(max_length=200)], http: Request, engine: Engine) -> Any:
+async def download_model(
+    name: Annotated[str, Path(max_length=200)], http: Request, engine: Engine, client: Client
+) -> Any:
     """Fetch a model's weights; the answer is a stream of lines."""
     entry_of(name)
-    job = engine.jobs.begin("download", f"download-{name}")
+    job = engine.jobs.begin("download", f"download-{name}", client)
     return StreamingResponse(_lines(name, http, engine, job), media_type=NDJSON)
 
 

@@ -88,6 +88,27 @@ def test_warming_is_cancelled(engine: RunningEngine, fresh: Path) -> None:
     assert engine.get("jobs/none", 404)["error"]["type"] == "JobUnknown"
 
 
+def test_clients_that_share_an_engine_leave_each_others_work_alone(
+    engine: RunningEngine, fresh: Path
+) -> None:
+    body = {"frame": engine.frame(fresh), "job": "mine", "crs": "EPSG:32633"}
+
+    def ask(client: str, method: str, path: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"Ros-Sam-Client": client}
+        return dict(engine.client.request(method, f"/v1/{path}", headers=headers, json=more).json())
+
+    region = [500000, 5299900, 500150, 5300000]
+    ask("anna", "POST", "warm", {**body, "region": region, "max_crops": 1000})
+    assert ask("ben", "GET", "jobs/mine")["error"]["type"] == "JobUnknown"
+    ask("ben", "POST", "warm", {**body, "point": [500040, 5299987]})
+    ask("ben", "POST", "cancel", {"job": None})
+    wait_for(lambda: ask("ben", "GET", "jobs/mine")["state"] in ("done", "cancelled"))
+    assert ask("anna", "GET", "jobs/mine")["state"] == "running"
+    ask("anna", "POST", "warm", {**body, "job": "newer", "point": [500040, 5299987]})
+    wait_for(lambda: ask("anna", "GET", "jobs/mine")["state"] == "cancelled")
+    assert engine.get("jobs/mine", 404)["error"]["type"] == "JobUnknown", "no name is a client of its own"
+
+
 def test_work_that_fails_before_it_runs_has_failed(engine: RunningEngine, fresh: Path) -> None:
     place = {"frame": engine.frame(fresh), "point": [500040, 5299987]}
     fresh.unlink()

@@ -16,8 +16,10 @@ from typing import Any, ClassVar
 import pytest
 from qgis.core import QgsApplication, QgsAuthConfigSslServer, QgsSettings
 from qgis.PyQt.QtNetwork import QSslCertificate
+from waiting import Heard, wait_until
 
 from ros_sam_qgis.engine.blocking import BlockingEngine
+from ros_sam_qgis.engine.client import EngineClient
 from ros_sam_qgis.engine.errors import EngineRefused
 from ros_sam_qgis.engine.process import Address
 
@@ -29,7 +31,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
     """Answers with what was asked for."""
 
     def do_GET(self) -> None:
-        body = json.dumps({"path": self.path, "token": self.headers["Authorization"]}).encode()
+        told = {"path": self.path, "token": self.headers["Authorization"]}
+        if "Ros-Sam-Client" in self.headers:
+            told["client"] = self.headers["Ros-Sam-Client"]
+        body = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -104,6 +109,15 @@ def asked(address: str) -> dict[str, Any]:
 def test_an_address_may_have_a_path(echo: http.server.ThreadingHTTPServer, path: str) -> None:
     answer = asked(f"http://127.0.0.1:{echo.server_port}{path}")
     assert answer == {"path": path.rstrip("/") + "/v1/health", "token": "Bearer secret"}
+
+
+def test_every_client_has_a_name_of_its_own(echo: http.server.ThreadingHTTPServer) -> None:
+    clients = [EngineClient(Address(f"http://127.0.0.1:{echo.server_port}", "secret")) for _ in "ab"]
+    calls = [client.get("/v1/health") for client in (*clients, clients[0])]
+    heard = [Heard(call.answered) for call in calls]
+    wait_until(lambda: all(heard), 10)
+    first, second, again = (told.calls[0][0]["client"] for told in heard)
+    assert first == again != second
 
 
 def test_another_machine_is_reached_by_the_proxy_of_qgis(
