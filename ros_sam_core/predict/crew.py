@@ -9,12 +9,13 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from ros_sam_core.predict.bench import Bench, Job, ModelFacts, set_threads
 
+Result = TypeVar("Result")
 MOST_LANES = 8
 """Threads of one process that work on pieces; more would wait for Python's lock."""
 
@@ -130,6 +131,26 @@ def in_flight(
     finally:
         for future in flying:
             future.cancel()
+
+
+def aside(work: Callable[[], Result]) -> Result:
+    """Do work in a thread of its own: while GDAL waits for a server, it holds interrupts of its thread back.
+
+    Returns:
+        What the work returns; its errors are raised. After an interrupt it is left to itself.
+    """
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    while not future.done():
+        wait([future], timeout=1)  # a wait without end cannot be interrupted everywhere
+    return future.result()
 
 
 def available_cores() -> int:

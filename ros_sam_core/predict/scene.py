@@ -26,7 +26,7 @@ from ros_sam_core.geo.staging import staging_path
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.geo.writers import crs_in
 from ros_sam_core.predict.bench import Group, ModelFacts, Results, SceneJob, gdal_options
-from ros_sam_core.predict.crew import Crew, Here
+from ros_sam_core.predict.crew import Crew, Here, aside
 from ros_sam_core.predict.groups import Groups, group_prompts
 
 Progress = Callable[[int, int], None]
@@ -74,6 +74,19 @@ class SceneOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidParameter(f"{name}={value}: give 1 or more")
+
+    def open(self, raster: str) -> RasterFrame:
+        """Open a raster; an interrupt need not wait until a server answers.
+
+        Raises:
+            RosSamError: It cannot be opened.
+        """
+
+        def opened() -> RasterFrame:
+            with gdal_options():
+                return RasterFrame.open(raster, self.bands, self.stretch)
+
+        return aside(opened)
 
     def crew(self) -> Crew:
         """Return who works.
@@ -234,7 +247,8 @@ class SceneRun:
         options, total = self.options, len(self.prompts)
         with ExitStack() as stack:
             stack.enter_context(gdal_options())
-            frame = stack.enter_context(RasterFrame.open(self.raster, options.bands, options.stretch))
+            with waiting():
+                frame = stack.enter_context(options.open(self.raster))
             self._check(frame)
             crew = options.crew()
             with waiting():

@@ -109,7 +109,8 @@ class EverythingRun:
         scene = self.scene
         with ExitStack() as stack:
             stack.enter_context(gdal_options())
-            frame = stack.enter_context(RasterFrame.open(self.raster, scene.bands, scene.stretch))
+            with waiting():
+                frame = stack.enter_context(scene.open(self.raster))
             target, crs = checked_output(self.output, frame.grid, scene)
             area = None if self.area is None else self._area(self.area, frame)
             crew = scene.crew()

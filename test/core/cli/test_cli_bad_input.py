@@ -6,6 +6,7 @@ import pickle
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -337,6 +338,24 @@ def test_ctrl_c_keeps_what_is_finished(bench: Bench, tmp_path: Path) -> None:
     assert done.json["not_done"] == [str(number) for number in range(len(written), count)]
     assert "--resume goes on" in err
     assert bench.left_behind() == ["out.gpkg", "out.gpkg.part.arrows"]
+
+
+@pytest.mark.parametrize("work", [["segment", *GOOD], ["everything"]], ids=lambda work: work[0])
+def test_ctrl_c_does_not_wait_for_a_server_that_is_silent(
+    work: list[str], bench: Bench, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source = f"http://127.0.0.1:{server.getsockname()[1]}/scene.tif"
+        command = [PROGRAM, work[0], source, *work[1:], "-o", bench.output]
+        process = subprocess.Popen(
+            [str(part) for part in command], stderr=subprocess.PIPE, env=environment(tmp_path), text=True
+        )
+        server.settimeout(60)
+        with server.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=10)  # GDAL itself waits three times as long
+    assert process.returncode == 130 and "Traceback" not in err
+    assert bench.left_behind() == []
 
 
 def test_ctrl_c_before_anything_is_finished(bench: Bench, tmp_path: Path) -> None:
