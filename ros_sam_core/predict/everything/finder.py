@@ -35,6 +35,9 @@ from ros_sam_core.predict.tiles import Tile
 log = logging.getLogger(__name__)
 TOGETHER = 8
 """Proposals that are refined together."""
+LARGEST_READ_PX, REDUCED_PX = 2048, 512
+"""Whether points lie on data is read natively from cores up to the first length, from longer ones reduced to
+the second, through overviews: that is still several pixels from point to point."""
 EXPLAINED = 0.5
 """A proposal whose box overlaps that of an object found before by this (IoU) is not looked at again."""
 
@@ -124,14 +127,16 @@ class Finder:
         x0, y0, x1, y1 = cell.core
         half, step = level.spacing_px / 2, level.spacing_px
         # `arange` may overstep its end by a rounding error.
-        columns, rows = np.arange(x0 + half, x1, step), np.arange(y0 + half, y1, step)
-        x, y = np.meshgrid(columns[columns < x1], rows[rows < y1])
+        across, down = np.arange(x0 + half, x1, step), np.arange(y0 + half, y1, step)
+        x, y = np.meshgrid(across[across < x1], down[down < y1])
         points = np.column_stack([x.ravel(), y.ravel()])
         if self.layout.area is not None:
             points = points[shapely.contains_xy(self.layout.area, points)]
         if len(points):
-            _, valid = self.frame.read(x0, y0, x1 - x0, y1 - y0)
-            column, row = np.floor(points - [x0, y0]).astype(int).T
+            size = (x1 - x0, y1 - y0)
+            columns, rows = (length if length <= LARGEST_READ_PX else REDUCED_PX for length in size)
+            _, valid = self.frame.read(x0, y0, *size, (rows, columns))
+            column, row = (np.floor(points - [x0, y0]).astype(int) * (columns, rows) // size).T
             points = points[valid[row, column]]
         return points
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,29 @@ def test_points_lie_in_their_crop_where_steps_are_rounded(segmenter: Segmenter) 
     finder = Finder(segmenter.predictor, frame, replace(layout, levels=(level,)), PolygonOptions())
     (scan,) = finder.scans(layout.tile(0))
     assert len(scan.points) == 7**2 and scan.points.max() < 40
+
+
+class Wide(ArrayFrame):
+    """A wide frame of which the left half is data; it makes what is read, and remembers how much that was."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.grid, self.most = Grid(shape), 0
+
+    def read(self, x0: int, y0: int, width: int, height: int, out_shape: Any = None) -> Any:
+        rows, columns = out_shape or (height, width)
+        self.most = max(self.most, rows * columns)
+        left = x0 + (np.arange(columns) + 0.5) * width / columns < self.grid.width / 2
+        return None, np.broadcast_to(left, (rows, columns))
+
+
+def test_points_in_crops_of_any_size_are_known_to_lie_on_data_by_few_pixels(segmenter: Segmenter) -> None:
+    frame, points = Wide((900, 50_001)), 128
+    level = Level(TileGrid.over(frame.grid, 50_001, 0), 50_001 / points)
+    layout = Layout.of(LONG, segmenter.predictor.model.config.crop, frame.grid)
+    finder = Finder(segmenter.predictor, frame, replace(layout, levels=(level,)), PolygonOptions())
+    (scan,) = (scan for tile in layout for scan in finder.scans(tile))
+    assert len(scan.points) == 2 * points / 2 and scan.points[:, 0].max() < 25_000
+    assert frame.most < 2**20
 
 
 def test_what_was_found_is_not_looked_at_again(segmenter: Segmenter) -> None:
