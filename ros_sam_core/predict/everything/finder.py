@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -174,19 +173,20 @@ class TileWork:
     def __init__(self, finder: Finder, tile: Tile) -> None:
         self.finder, self.tile = finder, tile
         self.found: list[Found] = []
-        self._scans: deque[Scan] | None = None
+        self._scans = finder.scans(tile)
+        self._scan: Scan | None = None
         self._proposals: list[Proposal] = []
         self._refining: list[Proposal] | None = None
 
     def step(self) -> bool:
         """Do one step; return whether there is more to do. After the last `found` is complete."""
-        if self._scans is None:
-            self._scans = deque(self.finder.scans(self.tile))
-        elif self._scans:
-            self._proposals += self.finder.sketch(self._scans[0])
-            self._scans.popleft()
-        elif self._refining is None:
-            self._refining = merge(self._proposals)
+        if self._refining is None:
+            self._scan = self._scan or next(self._scans, None)
+            if self._scan is None:
+                self._refining = merge(self._proposals)
+            else:
+                self._proposals += self.finder.sketch(self._scan)
+                self._scan = None
         elif self._refining:
             new = self.finder.refine(self._refining[:TOGETHER])
             self.found += new

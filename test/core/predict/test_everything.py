@@ -168,6 +168,25 @@ def test_a_search_is_stopped_between_steps(segmenter: Segmenter) -> None:
         list(iter_everything(segmenter, frame_of(), LONG, cancel=cancel))
 
 
+def test_a_step_reads_no_more_than_one_crop_and_its_points(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, reads = frame_of(), [0]
+    read = frame.read
+
+    def counted(*window: Any) -> Any:
+        reads[-1] += 1
+        return read(*window)
+
+    monkeypatch.setattr(frame, "read", counted)
+    layout = Layout.of(LONG, segmenter.predictor.model.config.crop, frame.grid)
+    work = TileWork(Finder(segmenter.predictor, frame, layout, PolygonOptions()), layout.tile(0))
+    while work._refining is None:
+        reads.append(0)
+        work.step()
+    assert len(reads) > 10 and max(reads) == 2, "a click waits for no more than a step"
+
+
 def test_the_length_is_that_of_the_object_at_any_angle_and_in_any_crs() -> None:
     turned = shapely.affinity.rotate(shapely.box(0, 0, 40, 10), 33)
     assert length_of(turned, None) == pytest.approx(40)
