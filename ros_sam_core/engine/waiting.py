@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -35,6 +35,17 @@ async def client_of(request: Request, ticket: Ticket) -> AsyncIterator[None]:
 async def result_of(future: Future[Result]) -> Result:
     """Wait for a unit of work."""
     return await asyncio.wrap_future(future)
+
+
+@contextmanager
+def begun(work: Awaitable[Result]) -> Iterator[asyncio.Future[Result]]:
+    """Wait for work beside what the block does; once it is left, how the work ends is of no interest."""
+    waiting = asyncio.ensure_future(work)
+    try:
+        yield waiting
+    finally:
+        if not (waiting.cancel() or waiting.cancelled()):
+            waiting.exception()  # else asyncio logs an error that nobody has asked for
 
 
 async def _cancel_when_gone(request: Request, ticket: Ticket) -> None:

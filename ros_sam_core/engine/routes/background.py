@@ -26,7 +26,7 @@ from ros_sam_core.engine.schemas import (
     crs_of,
 )
 from ros_sam_core.engine.service import Outlined, Service
-from ros_sam_core.engine.waiting import client_of, result_of
+from ros_sam_core.engine.waiting import begun, client_of, result_of
 from ros_sam_core.engine.worker import Urgency
 from ros_sam_core.errors import PromptOutsideRaster, RequestInvalid, RosSamError, Superseded
 from ros_sam_core.geo.grid import Grid
@@ -142,10 +142,10 @@ async def _units(
     def work() -> Outlined:
         return engine.do_outline(request.frame, prompts, request.options, request.out_crs, request.model)
 
-    waiting = asyncio.ensure_future(result_of(engine.worker.submit(work, Urgency.BATCH, job.ticket)))
-    while not (await asyncio.wait({waiting}, timeout=QUIET_S))[0]:
-        yield None
-    yield waiting.result()
+    with begun(result_of(engine.worker.submit(work, Urgency.BATCH, job.ticket))) as waiting:
+        while not (await asyncio.wait({waiting}, timeout=QUIET_S))[0]:
+            yield None
+        yield waiting.result()
 
 
 def line(event: str, job: Job, **more: Any) -> str:

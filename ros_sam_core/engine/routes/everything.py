@@ -17,7 +17,7 @@ from ros_sam_core.engine.routes.background import NDJSON, QUIET_S, STREAM, line
 from ros_sam_core.engine.routes.common import Client, Engine
 from ros_sam_core.engine.schemas import EverythingRequest, crs_of
 from ros_sam_core.engine.service import Service
-from ros_sam_core.engine.waiting import client_of, result_of
+from ros_sam_core.engine.waiting import begun, client_of, result_of
 from ros_sam_core.engine.worker import Urgency
 
 router = APIRouter()
@@ -48,10 +48,10 @@ async def _lines(
                 yield line("progress", job)
                 units = 0
                 while True:
-                    doing = asyncio.ensure_future(_unit(search.do_step, engine, job))
-                    while not (await asyncio.wait({doing}, timeout=QUIET_S))[0]:
-                        yield line("progress", job)
-                    segments = doing.result()
+                    with begun(_unit(search.do_step, engine, job)) as doing:
+                        while not (await asyncio.wait({doing}, timeout=QUIET_S))[0]:
+                            yield line("progress", job)
+                        segments = doing.result()
                     if segments is None:
                         break
                     units += 1

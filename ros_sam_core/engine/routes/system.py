@@ -17,7 +17,7 @@ from ros_sam_core.engine.routes.background import NDJSON, STREAM
 from ros_sam_core.engine.routes.common import Client, Engine, answers
 from ros_sam_core.engine.schemas import HealthTold, ModelsTold
 from ros_sam_core.engine.service import Service
-from ros_sam_core.engine.waiting import client_of
+from ros_sam_core.engine.waiting import begun, client_of
 from ros_sam_core.model.opening import has_torch
 from ros_sam_core.model.zoo import ZOO, download, entry_of
 
@@ -84,10 +84,10 @@ async def _lines(name: str, http: Request, engine: Service, job: Job) -> AsyncIt
     try:
         with engine.jobs.running(job):
             async with client_of(http, job.ticket):
-                fetching = asyncio.ensure_future(run_in_threadpool(download, name, progress, cancelled))
-                while not (await asyncio.wait({fetching}, timeout=REPORT_S))[0]:
-                    yield _line("progress", job)
-                fetching.result()
+                with begun(run_in_threadpool(download, name, progress, cancelled)) as fetching:
+                    while not (await asyncio.wait({fetching}, timeout=REPORT_S))[0]:
+                        yield _line("progress", job)
+                    fetching.result()
         yield _line("end", job)
     except Exception as error:  # noqa: BLE001 - the stream has begun: its last line is the only place left
         log_fault(error)
