@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from ros_sam_core.model.backend import ArrayEmbedding
 from ros_sam_core.predict.crop import Crop
 
 MEGABYTE = 1_000_000
+ABANDONED_S = 3600
+"""A file that is still being written after so long is of a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class EmbeddingCache:
         if self._disk_bytes is not None and self._disk_bytes + added <= cap:
             self._disk_bytes += added
             return
-        files = sorted(self._stats())
+        self._sweep()
+        files = sorted(self._stats("??/*.safetensors"))
         total = sum(size for _, size, _ in files)
         for _, size, file in files if total > cap else ():
             if total <= 0.9 * cap:
@@ -164,9 +168,17 @@ class EmbeddingCache:
             total -= size
         self._disk_bytes = total
 
-    def _stats(self) -> Iterator[tuple[int, int, Path]]:
+    def _sweep(self) -> None:
+        """Remove what processes that were killed had begun to write."""
+        long_ago = (time.time() - ABANDONED_S) * 1e9
+        for changed, _, file in self._stats("??/.*"):
+            if changed < long_ago:
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
+    def _stats(self, pattern: str) -> Iterator[tuple[int, int, Path]]:
         assert self._folder is not None
-        for file in self._folder.glob("??/*.safetensors"):
+        for file in self._folder.glob(pattern):
             with contextlib.suppress(OSError):
                 stat = file.stat()
                 yield stat.st_mtime_ns, stat.st_size, file

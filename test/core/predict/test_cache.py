@@ -1,5 +1,7 @@
 """The embedding cache: what it keeps, what goes first, and what damage does to it."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,14 @@ def test_the_key_knows_pixels_place_and_weights():
 def test_negative_sizes_are_refused():
     with pytest.raises(ValueError, match="memory_mb=-1"):
         CacheOptions(memory_mb=-1)
+
+
+def test_what_killed_processes_had_begun_to_write_goes_and_what_is_being_written_stays(tmp_path):
+    (tmp_path / "ab").mkdir()
+    abandoned, written = tmp_path / "ab" / ".one", tmp_path / "ab" / ".two"
+    for file in (abandoned, written):
+        file.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    EmbeddingCache(CacheOptions(memory_mb=0, disk_mb=10, folder=tmp_path)).put("ab12", embedding(1.0))
+    left = {file.name for file in (tmp_path / "ab").iterdir()}
+    assert left == {".two", "ab12.safetensors"}
