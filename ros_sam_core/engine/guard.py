@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -15,12 +16,15 @@ from ros_sam_core.errors import (
     EngineBusy,
     HostRefused,
     OriginRefused,
+    RequestInvalid,
     RequestTooLarge,
     RosSamError,
     TokenInvalid,
 )
 
 log = logging.getLogger(__name__)
+SILENT_S = 60.0
+"""A request of which nothing more has come for so long is given up."""
 
 
 class Guard:
@@ -113,7 +117,14 @@ async def _read(receive: Receive, headers: Iterable[tuple[bytes, bytes]], most: 
     parts: list[bytes] = []
     size, more = 0, True
     while more:
-        message = await receive()
+        try:
+            async with asyncio.timeout(SILENT_S):
+                message = await receive()
+        except TimeoutError as error:
+            # A machine that was put to sleep, or a network that is gone, closes no connection.
+            raise RequestInvalid(
+                f"the rest of the request did not come within {SILENT_S:g} s; send it again"
+            ) from error
         if message["type"] == "http.disconnect":
             raise _Gone
         parts.append(message.get("body", b""))

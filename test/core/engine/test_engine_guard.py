@@ -11,6 +11,7 @@ import httpx
 import pytest
 from engine_process import RunningEngine
 
+from ros_sam_core.engine import guard as guard_module
 from ros_sam_core.engine.guard import Guard
 from ros_sam_core.engine.settings import EngineSettings, Limits
 from ros_sam_core.errors import EngineStartFailed
@@ -140,6 +141,28 @@ def test_more_requests_than_are_taken_at_once_are_turned_away() -> None:
         return statuses
 
     assert asyncio.run(ask()) == [429, 200, 200]
+
+
+def test_a_request_whose_rest_never_comes_takes_no_place_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard_module, "SILENT_S", 0.1)
+    statuses: list[int] = []
+    parts = [{"type": "http.request", "body": b"half of it", "more_body": True}]
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("only whole requests are passed on")
+
+    async def receive() -> dict[str, object]:
+        return parts.pop() if parts else await asyncio.Future()
+
+    async def send(message: dict[str, object]) -> None:
+        if "status" in message:
+            statuses.append(message["status"])  # type: ignore[arg-type]
+
+    guard = Guard(app, "t" * 32, frozenset({"h"}), Limits())
+    headers = [(b"host", b"h"), (b"authorization", b"Bearer " + b"t" * 32), (b"content-length", b"20")]
+    scope = {"type": "http", "path": "/v1/segment", "headers": headers}
+    asyncio.run(asyncio.wait_for(guard(scope, receive, send), 10))  # type: ignore[arg-type]
+    assert statuses == [422] and guard._answering == 0
 
 
 def test_the_schema_is_served_and_says_what_is_served(engine: RunningEngine) -> None:
