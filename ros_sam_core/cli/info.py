@@ -12,6 +12,7 @@ from ros_sam_core.cli.report import Report
 from ros_sam_core.geo.crs import crs_name
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.raster import RasterFrame
+from ros_sam_core.geo.remote import gdal_env
 
 
 def run_info(raster: str, bands: str | None, stretch: str | None, report: Report) -> None:
@@ -26,7 +27,7 @@ def run_info(raster: str, bands: str | None, stretch: str | None, report: Report
     Raises:
         RosSamError: The raster cannot be read this way.
     """
-    with rasterio.Env(), RasterFrame.open(raster, bands=parse_bands(bands), stretch=stretch) as frame:
+    with gdal_env(), RasterFrame.open(raster, bands=parse_bands(bands), stretch=stretch) as frame:
         facts = describe(frame)
     report.put(**facts)
     for name, value in _lines(facts):

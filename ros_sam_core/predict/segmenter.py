@@ -18,6 +18,7 @@ from ros_sam_core.errors import (
 )
 from ros_sam_core.geo.prompts import PixelPrompt, Prompt, to_pixels
 from ros_sam_core.geo.raster import Frame, RasterFrame
+from ros_sam_core.geo.remote import gdal_env
 from ros_sam_core.geo.segments import Segment, segments_to_geodataframe
 from ros_sam_core.geo.vectorize import PolygonOptions
 from ros_sam_core.model.backend import Backend
@@ -110,7 +111,7 @@ class Segmenter:
             Cancelled: `cancel` said so.
         """
         if isinstance(frame, str | os.PathLike):
-            with RasterFrame.open(frame) as opened:
+            with gdal_env(), RasterFrame.open(frame) as opened:
                 return self.segment(
                     opened, prompts, options=options, out_crs=out_crs, progress=progress, cancel=cancel
                 )

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from ros_sam_core.cli.info import run_info
 from ros_sam_core.engine.service import Service
 from ros_sam_core.engine.settings import EngineSettings
 from ros_sam_core.engine.worker import Urgency
 from ros_sam_core.errors import RasterUnreadable
 from ros_sam_core.geo.raster import RasterFrame
 from ros_sam_core.geo.remote import PATIENCE
+from ros_sam_core.predict.segmenter import Segmenter
 
 
 @pytest.fixture
@@ -48,6 +50,15 @@ def test_to_register_a_silent_source_fails_in_time(source: str) -> None:
     assert isinstance(error, RasterUnreadable)
     assert str(error).startswith(f"{source}: its server cannot be reached or does not answer (")
     assert len(service.frames) == 0
+
+
+def test_info_and_a_call_from_python_do_not_wait_for_ever(source: str) -> None:
+    nothing: Any = None
+    for work in (
+        lambda: run_info(source, None, None, nothing),
+        lambda: Segmenter.segment(nothing, source, []),
+    ):
+        assert isinstance(in_thread(work).exception(timeout=15), RasterUnreadable)
 
 
 def test_a_source_that_fell_silent_holds_the_worker_for_a_while_only(source: str) -> None:
