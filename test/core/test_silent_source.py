@@ -19,6 +19,8 @@ from ros_sam_core.geo.raster import RasterFrame
 from ros_sam_core.geo.remote import PATIENCE
 from ros_sam_core.predict.segmenter import Segmenter
 
+NOBODY: Any = None
+
 
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -52,13 +54,16 @@ def test_to_register_a_silent_source_fails_in_time(source: str) -> None:
     assert len(service.frames) == 0
 
 
-def test_info_and_a_call_from_python_do_not_wait_for_ever(source: str) -> None:
-    nothing: Any = None
-    for work in (
-        lambda: run_info(source, None, None, nothing),
-        lambda: Segmenter.segment(nothing, source, []),
-    ):
-        assert isinstance(in_thread(work).exception(timeout=15), RasterUnreadable)
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda source: run_info(source, None, None, NOBODY),
+        lambda source: Segmenter.segment(NOBODY, source, []),
+    ],
+    ids=["info", "segment"],
+)
+def test_the_command_line_and_python_do_not_wait_for_ever(source: str, work: Callable[[str], None]) -> None:
+    assert isinstance(in_thread(lambda: work(source)).exception(timeout=15), RasterUnreadable)
 
 
 def test_a_source_that_fell_silent_holds_the_worker_for_a_while_only(source: str) -> None:
