@@ -22,6 +22,7 @@ from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.bands import BandReader, choose_bands
 from ros_sam_core.geo.georeference import grid_of
 from ros_sam_core.geo.grid import Grid
+from ros_sam_core.geo.remote import forget
 from ros_sam_core.geo.stretch import Percentiles, Stretch
 from ros_sam_core.geo.windows import (
     Rgb,
@@ -247,6 +248,8 @@ def _open(source: str) -> DatasetReader:
     except RasterioIOError as error:
         if not os.path.exists(source) and not source.startswith("/vsi") and ":" not in source[2:]:
             raise RasterNotFound(f"{source}: no such raster; check the path") from error
+        if "://" in source:
+            forget(source)
         if "CURL error" in str(error):
             raise RasterUnreadable(
                 f"{source}: its server cannot be reached or does not answer ({error}); check the address and "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import rasterio
+from rasterio.errors import RasterioIOError
 
 PATIENCE = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
@@ -26,3 +28,13 @@ def gdal_env(**options: str | int) -> rasterio.Env:
     """
     wanted = {**PATIENCE, **options}
     return rasterio.Env(**{name: value for name, value in wanted.items() if name not in os.environ})
+
+
+def forget(source: str) -> None:
+    """Have GDAL forget that a source could not be opened; else it never asks the server again.
+
+    GDAL drops what it knows of a file that it is told not to cache once it is closed; it asks for it first.
+    """
+    brief = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/", "GDAL_HTTP_TIMEOUT": "1", "GDAL_HTTP_MAX_RETRY": "0"}
+    with rasterio.Env(**brief), suppress(RasterioIOError):
+        rasterio.open(source).close()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from cli_files import picture, write_raster
+from range_server import serving
 
 from ros_sam_core.cli.info import run_info
 from ros_sam_core.engine.service import Service
@@ -20,6 +23,8 @@ from ros_sam_core.geo.remote import PATIENCE
 from ros_sam_core.predict.segmenter import Segmenter
 
 NOBODY: Any = None
+SILENT: list[socket.socket] = []
+"""The server of the test that runs."""
 
 
 @pytest.fixture
@@ -29,6 +34,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(PATIENCE, "GDAL_HTTP_LOW_SPEED_TIME", "1")
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        SILENT[:] = [server]
         yield f"http://127.0.0.1:{server.getsockname()[1]}/scene.tif"
 
 
@@ -44,6 +50,19 @@ def in_thread(work: Callable[[], Any]) -> Future[Any]:
 
     Thread(target=run, daemon=True).start()
     return future
+
+
+def test_a_server_that_answers_again_is_asked_again(source: str, tmp_path: Path) -> None:
+    service, port = Service(EngineSettings()), int(source.split(":")[2].split("/")[0])
+    assert isinstance(
+        in_thread(lambda: service.frames.register_raster(source)).exception(timeout=15), RasterUnreadable
+    )
+    write_raster(tmp_path / "scene.tif", picture())
+    SILENT[0].close()
+    with serving(tmp_path, port) as address:
+        assert source.startswith(address)
+        entry = in_thread(lambda: service.frames.register_raster(source)).result(timeout=15)
+    assert entry.grid.size == (300, 200)
 
 
 def test_to_register_a_silent_source_fails_in_time(source: str) -> None:

@@ -56,9 +56,9 @@ class Ranged(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder; yields its address."""
-    command = [sys.executable, __file__, str(folder)]
+def serving(folder: Path, port: int = 0) -> Iterator[str]:
+    """Serve a folder, on a port or any free one; yields its address."""
+    command = [sys.executable, __file__, str(folder), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -74,7 +74,7 @@ def ask(address: str, what: str) -> int:
 
 
 if __name__ == "__main__":
-    http: Any = ThreadingHTTPServer(("127.0.0.1", 0), partial(Ranged, directory=sys.argv[1]))
+    http: Any = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), partial(Ranged, directory=sys.argv[1]))
     http.gone, http.sent = False, 0
     sys.stdout.write(f"{http.server_port}\n")
     sys.stdout.flush()
