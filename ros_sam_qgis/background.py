@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from qgis.core import QgsApplication, QgsMessageLog, QgsTask
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, QThread, pyqtSignal, pyqtSlot
+from qgis.PyQt.QtCore import QObject, QThread, QThreadPool, pyqtSignal, pyqtSlot
 
 from .i18n import tr
 
@@ -19,6 +19,20 @@ WAIT_S = 5.0
 
 _running: set[Any] = set()
 """Tasks under way: Python must hold them as long as QGIS runs them."""
+
+
+def keep_threads() -> None:
+    """Have the threads of QGIS's tasks and pictures live as long as QGIS, not for half an idle minute.
+
+    In QGIS 3.22 what PROJ knows of a CRS belongs to the thread that met it first, and is gone with that
+    thread in the whole process: the CRS still calls itself valid, but has no definition, transforms nothing,
+    and files are written without it. So this is not undone when the plugin goes.
+    """
+    pools = [QThreadPool.globalInstance()]
+    if hasattr(QgsApplication.taskManager(), "threadPool"):  # of its own in later versions
+        pools.append(QgsApplication.taskManager().threadPool())
+    for pool in pools:
+        pool.setExpiryTimeout(-1)
 
 
 class _Task(QgsTask):
@@ -85,6 +99,7 @@ def run_in_background(
         owner: whose the two others are; once Qt has deleted it the work is cancelled and nobody is told.
         steered: `work` takes a function for its progress, 0 to 100, and one that tells whether to stop.
     """
+    keep_threads()
     task = _Task(title, work, done, failed, expected, owner, steered)
     if owner is not None:
         owner.destroyed.connect(task.give_up)

@@ -8,6 +8,7 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, Qt, QTranslator
 from qgis.PyQt.QtWidgets import QAction
 
+from .background import keep_threads
 from .controller import Controller
 from .dock.dock import SegmentDock
 from .engine.engine import Engine
@@ -50,6 +51,7 @@ class RosSamPlugin:
 
     def initProcessing(self) -> None:
         """Add the algorithms; `qgis_process` calls this and nothing else."""
+        keep_threads()
         self._translate()
         self.provider = RosSamProvider(icon("ros_sam"))
         QgsApplication.processingRegistry().addProvider(self.provider)

@@ -6,9 +6,15 @@ import threading
 from typing import Any
 
 import pytest
-from qgis.core import QgsApplication
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsPointXY,
+    QgsProject,
+)
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QObject, QThreadPool
 from qgis.PyQt.QtWidgets import QComboBox
 from waiting import let_run, wait_until
 
@@ -102,3 +108,16 @@ def test_a_main_thread_that_waits_for_the_other_is_not_waited_for(monkeypatch: p
     assert answers == [False]
     let_run(0.1)  # the main thread comes to it too late, and nothing happens
     assert answers == [False]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_crs_outlives_the_thread_that_met_it_first() -> None:
+    """In QGIS 3.22 it has no definition any more when that thread ends, idle for half a minute."""
+    QThreadPool.globalInstance().setExpiryTimeout(50)
+    met: list[QgsCoordinateReferenceSystem] = []
+    run_in_background("a test", lambda: QgsCoordinateReferenceSystem("EPSG:2180"), met.append, pytest.fail)
+    wait_until(lambda: met)
+    let_run(0.5)
+    assert "ETRF2000-PL" in met[0].toWkt()
+    there = QgsCoordinateTransform(QgsCoordinateReferenceSystem("EPSG:4326"), met[0], QgsProject.instance())
+    assert there.transform(QgsPointXY(19, 52)).x() == pytest.approx(500000, abs=1)

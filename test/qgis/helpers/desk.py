@@ -8,7 +8,7 @@ from typing import Any
 from interface import Interface
 from mouse import LEFT, Mouse
 from osgeo import ogr
-from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY, QgsProject
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY, QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import Qt
 from waiting import let_run, wait_until
 
@@ -31,15 +31,17 @@ class Desk:
         self.canvas = self.iface.mapCanvas()
         self.mouse = Mouse(self.canvas)
 
-    def open(self, layer: Any, crs: str | None = None) -> None:
-        """Show a layer, in the CRS of the project, and take the tool."""
+    def open(self, layer: Any, crs: str | None = None, extent: QgsRectangle | None = None) -> None:
+        """Show a layer, or the part in an extent of its CRS, in the CRS of the project; take the tool."""
         QgsProject.instance().addMapLayer(layer)
         project_crs = QgsCoordinateReferenceSystem(crs) if crs else layer.crs()
         QgsProject.instance().setCrs(project_crs)
         self.canvas.setDestinationCrs(project_crs)
         self.canvas.setLayers([layer])
         self.iface.setActiveLayer(layer)
-        self.canvas.setExtent(self.canvas.mapSettings().layerExtentToOutputExtent(layer, layer.extent()))
+        self.canvas.setExtent(
+            self.canvas.mapSettings().layerExtentToOutputExtent(layer, extent or layer.extent())
+        )
         self.canvas.refresh()
         self.at.set_active(True)
         let_run(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from qgis.core import (
     QgsRasterLayerTemporalProperties,
     QgsRectangle,
 )
-from qgis.PyQt.QtCore import QDateTime, QSize, Qt
+from qgis.PyQt.QtCore import QDateTime, QSize, Qt, QThreadPool
 from waiting import let_run, wait_until
 
 from ros_sam_qgis.engine.engine import Engine
@@ -38,6 +39,13 @@ from ros_sam_qgis.sources.source import LayerUnsuitable
 MERCATOR = QgsCoordinateReferenceSystem("EPSG:3857")
 HALF = math.pi * 6378137
 ZOOM, TILE = 18, 256
+
+
+@pytest.fixture(autouse=True)
+def nothing_drawn_for_ever() -> Iterator[None]:
+    """No canvas draws the whole Earth from tiles of one zoom: QGIS would list them all, however long."""
+    yield
+    wait_until(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, 60, "the end of all drawing")
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +191,7 @@ def test_the_picture_follows_the_time_of_the_map(tiles: QgsRasterLayer, engine, 
     layer, desk = tiles.clone(), Desk(engine, tmp_path)
     layer.temporalProperties().setMode(QgsRasterLayerTemporalProperties.ModeRedrawLayerOnly)
     layer.temporalProperties().setIsActive(True)
-    desk.open(layer)
+    desk.open(layer, extent=middle())
     before = desk.at.session.source.key
     when = QDateTime.fromString("2024-05-01T00:00:00Z", Qt.DateFormat.ISODate)
     desk.canvas.setTemporalRange(QgsDateTimeRange(when, when.addSecs(60)))
@@ -228,9 +236,10 @@ def test_a_kept_object_of_a_layer_that_left_before_it_was_drawn_is_rescued(
     layer = tiles.clone()
     starting = Engine(lambda: Launch(engine_python, model))
     desk = Desk(starting, tmp_path)
+    plane = in_mercator(true_polygon(truth, "utm", 0))
     try:
-        desk.open(layer)
-        desk.click(in_mercator(true_polygon(truth, "utm", 0)).centroid().asPoint(), layer)
+        desk.open(layer, extent=plane.boundingBox().buffered(50))
+        desk.click(plane.centroid().asPoint(), layer)
         desk.mouse.key(Qt.Key.Key_Return)
         assert desk.at.session.awaited == 1
         QgsProject.instance().removeMapLayer(layer.id())
