@@ -20,6 +20,7 @@ from rasterio.windows import Window
 from ros_sam_core.errors import RasterNotFound, RasterUnreadable
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.bands import BandReader, choose_bands
+from ros_sam_core.geo.fingerprint import fingerprint_of
 from ros_sam_core.geo.georeference import grid_of
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.remote import forget
@@ -115,7 +116,8 @@ class RasterFrame:
         wanted = stretch or (Stretch() if self._reader.is_bytes else Percentiles())
         self.stretch = wanted if isinstance(wanted, Stretch) else wanted.measure(*self._sample())
         place = os.path.abspath(source) if os.path.exists(source) else source
-        self.fingerprint = digest_of(place, _files(dataset), self.grid.shape, self.bands, self.stretch)
+        state = fingerprint_of(dataset, self._reader)
+        self.fingerprint = digest_of(place, state, self.grid.shape, self.bands, self.stretch)
 
     @classmethod
     def open(
@@ -267,9 +269,3 @@ def _acquired(dataset: DatasetReader) -> str | None:
     """Return the time of acquisition that GDAL found in the raster's metadata (UTC), ISO 8601."""
     time = dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME")
     return f"{time.strip().replace(' ', 'T')}Z" if time else None
-
-
-def _files(dataset: DatasetReader) -> list[tuple[str, int, int]]:
-    """Return path, size and time of change of every local file that the raster is made of."""
-    stats = [(path, os.stat(path)) for path in sorted(dataset.files) if os.path.exists(path)]
-    return [(os.path.abspath(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]

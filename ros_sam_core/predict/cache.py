@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import tempfile
 import time
@@ -13,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from ros_sam_core.errors import InvalidParameter
+from ros_sam_core.geo.windows import digest_of
 from ros_sam_core.model.backend import ArrayEmbedding
-from ros_sam_core.predict.crop import Crop
 
 MEGABYTE = 1_000_000
 ABANDONED_S = 3600
@@ -52,10 +52,12 @@ class CacheOptions:
         return (Path(root) if root else user_cache_path("ros-sam", appauthor=False)) / "embeddings"
 
 
-def embedding_key(fingerprint: str, crop: Crop, weights: str, input_px: int) -> str:
-    """Return the name of an embedding: what the pixels are, which of them, and which weights saw them."""
-    text = f"{fingerprint} {crop.x0} {crop.y0} {crop.side} {weights} {input_px}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def embedding_key(pixels: NDArray[np.uint8], weights: str, input_px: int) -> str:
+    """Return the name of an embedding: which pixels `[n, n, 3]`, and which weights saw them at what size.
+
+    Files may change without a trace, and servers tell nothing; the pixels themselves cannot be mistaken.
+    """
+    return digest_of(pixels.shape, pixels.tobytes(), weights, input_px)
 
 
 class EmbeddingCache:

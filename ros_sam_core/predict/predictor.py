@@ -107,7 +107,7 @@ class Predictor:
     def __init__(self, model: Backend, weights: str, cache: EmbeddingCache) -> None:
         self.model, self.weights, self.cache = model, weights, cache
         self.encoded = 0
-        self._places: dict[str, tuple[str, Crop]] = {}
+        self._keys: dict[tuple[str, Crop], str] = {}
 
     @property
     def input_px(self) -> int:
@@ -115,34 +115,55 @@ class Predictor:
         return self.model.config.input_px
 
     def embed(self, frame: Frame, crops: Sequence[Crop]) -> dict[Crop, ArrayEmbedding]:
-        """Return the embeddings of crops, encoding once each that is not in the cache."""
-        # The libraries differ in the last bits, so each has embeddings of its own.
-        eyes = self.weights if self.model.name == "torch" else f"{self.weights} {self.model.name}"
-        keys = {crop: embedding_key(frame.fingerprint, crop, eyes, self.input_px) for crop in crops}
-        found = {crop: self.cache.get(key) for crop, key in keys.items()}
+        """Return the embeddings of crops, encoding once each that is not in the cache.
+
+        While a frame's fingerprint stays, the pixels of a crop are read once.
+        """
+        mark = frame.fingerprint
+        known = {crop: self._keys.get((mark, crop)) for crop in crops}
+        found = {crop: self.cache.get(key) for crop, key in known.items() if key is not None}
         done = {crop: embedding for crop, embedding in found.items() if embedding is not None}
-        missing = [crop for crop, embedding in found.items() if embedding is None]
-        self._places |= {key: (frame.fingerprint, crop) for crop, key in keys.items()}
+        missing = [crop for crop in known if crop not in done]
         step = ENCODE_BATCH if self.input_px < 512 else 1
         for start in range(0, len(missing), step):
             some = missing[start : start + step]
-            for crop, one in zip(some, self._encode(frame, some), strict=True):
-                self.cache.put(keys[crop], one)
-                done[crop] = one
-        if len(self._places) > 2 * len(self.cache) + 1024:
-            self._places = {key: place for key, place in self._places.items() if key in self.cache}
+            done |= self._recall_or_encode(mark, {crop: self._read(frame, crop) for crop in some})
+        if len(self._keys) > 2 * len(self.cache) + 1024:
+            self._keys = {place: key for place, key in self._keys.items() if key in self.cache}
         return done
 
-    def _encode(self, frame: Frame, crops: Sequence[Crop]) -> list[ArrayEmbedding]:
-        """Encode crops together."""
-        batch = self.model.encode(np.stack([self.image(frame, crop) for crop in crops]))
-        self.encoded += len(crops)
-        return batch.split()
+    def _recall_or_encode(
+        self, mark: str, pixels: dict[Crop, NDArray[np.uint8]]
+    ) -> dict[Crop, ArrayEmbedding]:
+        """Return the embeddings of a few crops by their pixels: from the cache, else made together.
+
+        Args:
+            mark: Fingerprint of the frame.
+            pixels: Of each crop, from `_read`.
+        """
+        # The libraries differ in the last bits, so each has embeddings of its own.
+        eyes = self.weights if self.model.name == "torch" else f"{self.weights} {self.model.name}"
+        keys = {crop: embedding_key(rgb, eyes, self.input_px) for crop, rgb in pixels.items()}
+        self._keys |= {(mark, crop): key for crop, key in keys.items()}
+        kept = {key: self.cache.get(key) for key in keys.values()}
+        done = {key: embedding for key, embedding in kept.items() if embedding is not None}
+        new = {key: pixels[crop] for crop, key in keys.items() if key not in done}
+        for key, embedding in zip(new, self._encode(list(new.values())), strict=True):
+            self.cache.put(key, embedding)
+            done[key] = embedding
+        return {crop: done[key] for crop, key in keys.items()}
+
+    def _encode(self, pixels: Sequence[NDArray[np.uint8]]) -> list[ArrayEmbedding]:
+        """Encode crops together; bicubic where they are smaller than the model's input."""
+        if not pixels:
+            return []
+        self.encoded += len(pixels)
+        return self.model.encode(np.stack([enlarge(rgb, self.input_px) for rgb in pixels])).split()
 
     def encoded_crops(self, frame: Frame) -> list[Crop]:
         """Return the crops of a frame whose embeddings are in memory, so that they need not be encoded."""
-        places = self._places.items()
-        return [crop for key, (of, crop) in places if of == frame.fingerprint and key in self.cache]
+        places = self._keys.items()
+        return [crop for (mark, crop), key in places if mark == frame.fingerprint and key in self.cache]
 
     def look(self, frame: Frame, requests: Sequence[tuple[Crop, PixelPrompt]]) -> list[Look]:
         """Return what the model sees of each prompt (frame pixels) in its crop, in the same order."""
@@ -176,7 +197,7 @@ class Predictor:
         Returns:
             Logits `[N, K, s, s]` of each click's K masks over the crop, and their predicted IoU `[N, K]`.
         """
-        embedding = self.embed(frame, [crop])[crop] if keep else self._encode(frame, [crop])[0]
+        embedding = self.embed(frame, [crop])[crop] if keep else self._encode([self._read(frame, crop)])[0]
         points = crop.to_model(xy, self.input_px).astype(np.float32)[:, None]
         labels = np.ones(points.shape[:2], np.int64)
         parts = []
@@ -225,4 +246,7 @@ class Predictor:
 
     def image(self, frame: Frame, crop: Crop) -> NDArray[np.float32]:
         """Read a crop as `[3, S, S]`; bicubic where it is smaller than the model's input."""
-        return enlarge(read_crop(frame, crop, self.input_px)[0], self.input_px)
+        return enlarge(self._read(frame, crop), self.input_px)
+
+    def _read(self, frame: Frame, crop: Crop) -> NDArray[np.uint8]:
+        return read_crop(frame, crop, self.input_px)[0]

@@ -7,7 +7,6 @@ import pytest
 
 from ros_sam_core.model.backend import ArrayEmbedding
 from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache, embedding_key
-from ros_sam_core.predict.crop import Crop
 
 
 def embedding(value: float, values: int = 100_000) -> ArrayEmbedding:
@@ -78,12 +77,15 @@ def test_the_folder_follows_the_environment(tmp_path, monkeypatch):
     assert CacheOptions().place() == tmp_path / "embeddings"
 
 
-def test_the_key_knows_pixels_place_and_weights():
+def test_the_key_knows_pixels_size_and_weights():
+    dark = np.zeros((4, 4, 3), np.uint8)
+    spot = dark.copy()
+    spot[1, 2, 0] = 1
     keys = {
-        embedding_key(fingerprint, crop, weights, 192)
-        for fingerprint in ("a", "b")
-        for crop in (Crop(0, 0, 64), Crop(1, 0, 64), Crop(0, 0, 65))
+        embedding_key(pixels, weights, size)
+        for pixels in (dark, spot, dark[:2, :2])
         for weights in ("x", "y")
+        for size in (192, 256)
     }
     assert len(keys) == 12
 

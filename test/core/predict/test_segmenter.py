@@ -291,6 +291,36 @@ def test_the_disk_serves_the_next_session(scene, tmp_path):
     assert first.geometry[0].equals_exact(second.geometry[0], 0)
 
 
+def test_the_disk_serves_no_pixels_but_its_own(scene, tmp_path):
+    """A raster may change behind an unchanged fingerprint: on a server, or where a file keeps its time."""
+    options = CacheOptions(disk_mb=100, folder=tmp_path)
+    prompt = Prompt("a", box=next(whole(scene, 40.0)).box)
+    now = frame_of(scene, "no georeference")
+    was = ArrayFrame(255 - scene.rgb, now.grid, source="scene")
+    was._fingerprint = now._fingerprint = "same"
+    Segmenter.from_pretrained(cache=options).segment(was, [prompt])
+    later = Segmenter.from_pretrained(cache=options)
+    found = later.segment(now, [prompt])
+    alone = Segmenter.from_pretrained(cache=CacheOptions(memory_mb=0, disk_mb=0)).segment(now, [prompt])
+    assert later.predictor.encoded > 0
+    assert found.geometry[0].equals_exact(alone.geometry[0], 0)
+
+
+def test_pixels_are_read_once_while_a_fingerprint_stays(scene):
+    class Counted(ArrayFrame):
+        reads = 0
+
+        def read(self, *window, **options):
+            self.reads += 1
+            return super().read(*window, **options)
+
+    frame = Counted(scene.rgb, Grid(scene.rgb.shape[:2]))
+    predictor, crop = Segmenter.from_pretrained(cache=CacheOptions(disk_mb=0)).predictor, Crop(10, 10, 100)
+    for _ in range(2):
+        predictor.embed(frame, [crop, crop])
+    assert (frame.reads, predictor.encoded, predictor.encoded_crops(frame)) == (1, 1, [crop])
+
+
 def test_many_prompts_give_what_each_gives_alone(segmenter, scene):
     frame = frame_of(scene)
     prompts = box_prompts(frame, list(whole(scene))[:4])
