@@ -12,7 +12,7 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
 from ros_sam_core.errors import CrsTransformFailed, NothingFound, RosSamError
-from ros_sam_core.geo.crs import parse_map_crs, transform_xy
+from ros_sam_core.geo.crs import full_turn, parse_map_crs, transform_xy
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import Prompt
 from ros_sam_core.geo.segments import Segment, geometries_in
@@ -143,8 +143,9 @@ def to_segment(
 def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon | MultiPolygon | None:
     """Outline a mask on the ground, in the frame's CRS, cut at the frame's edge; None where nothing is left.
 
-    Exteriors are anticlockwise, and outlines that `options` expand end at the frame's edge too. Pixels in
-    `options` are the frame's, whatever the mask's resolution.
+    It is cut at a pole too, where the frame's outermost pixels are centred on it. Exteriors are
+    anticlockwise, and outlines that `options` expand end at the frame's edge too. Pixels in `options` are the
+    frame's, whatever the mask's resolution.
     """
     size = len(look.logits)
     ratio = size / look.crop.side
@@ -159,9 +160,26 @@ def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon
     within = x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height
     logits = look.logits if within else _straight_out(look, frame)
     geometry = logits_to_polygon(logits, look.crop.grid(frame, size), scaled)
-    if geometry is None or (within and options.expand_px <= 0):
+    if geometry is not None and not (within and options.expand_px <= 0):
+        geometry = tidy(shapely.intersection(geometry, frame.footprint))
+    return None if geometry is None else _on_earth(geometry, frame)
+
+
+def _on_earth(geometry: Polygon | MultiPolygon, frame: Grid) -> Polygon | MultiPolygon:
+    """Cut off what lies beyond a pole, in a frame in degrees that reaches no more than a pixel beyond it.
+
+    So do grids whose first row is centred on the pole, as those of weather models are. A frame that reaches
+    further is placed wrongly; that is for the measuring to say.
+    """
+    turn = full_turn(frame.crs) if frame.crs is not None and frame.crs.is_geographic else None
+    if turn is None:
         return geometry
-    return tidy(shapely.intersection(geometry, frame.footprint))
+    pole, pixel = turn / 4, abs(frame.transform.d) + abs(frame.transform.e)
+    _, low, _, high = frame.bounds
+    left, bottom, right, top = geometry.bounds
+    if max(top, -bottom) <= pole or max(high, -low) > pole + 1.000001 * pixel:
+        return geometry
+    return tidy(shapely.intersection(geometry, shapely.box(left, -pole, right, pole))) or geometry
 
 
 def _straight_out(look: Look, frame: Grid) -> NDArray[np.float32]:

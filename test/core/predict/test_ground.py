@@ -79,3 +79,33 @@ def test_a_prompt_on_the_limb_of_the_earth_fails_alone_and_says_why(target: CRS)
         else:
             assert isinstance(result, PromptFailure)
             assert isinstance(result.error, CrsTransformFailed) and "has no place" in str(result.error)
+
+
+@pytest.mark.parametrize("south_up", [False, True])
+@pytest.mark.parametrize("first", [True, False], ids=["first row", "last row"])
+def test_what_is_on_a_pole_ends_there_in_a_grid_of_pixel_centres(south_up: bool, first: bool) -> None:
+    """Weather models' layout: 721 rows 0.25 degrees apart, from pole to pole."""
+    step = 0.25 if south_up else -0.25
+    grid = Grid((721, 1440), Affine(0.25, 0, -180.125, 0, step, -360.5 * step), CRS.from_epsg(4326))
+    logits = np.full((16, 16), -3.0, np.float32)
+    logits[4:12, 4:12] = 3.0
+    crop = Crop(700, -4 if first else 721 - 12, 16)
+    result = finish(
+        Look(crop, logits, 1.0), Prompt("7", box=(0, 0, 1, 1)), origin_of(grid), PolygonOptions(), grid.crs
+    )
+    assert isinstance(result, Segment), result
+    north = 1 if first != south_up else -1
+    low, high = sorted((88.125 * north, 90.0 * north))
+    cap = shapely.box(-4.125, low, -2.125, high)
+    assert shapely.symmetric_difference(result.geometry, cap).area < 0.05 * cap.area
+    assert shapely.box(-180, -90, 180, 90).covers(result.geometry)
+    sector = 2 * np.pi * 6_371_000**2 * (1 - np.sin(np.radians(88.125))) * 2 / 360
+    assert result.area_m2 == pytest.approx(sector, rel=0.05)
+
+
+def test_a_frame_far_beyond_a_pole_is_placed_wrongly() -> None:
+    grid = Grid((721, 1440), Affine(0.25, 0, -180, 0, -0.25, 90.5), CRS.from_epsg(4326))
+    logits = np.full((16, 16), 3.0, np.float32)
+    look, prompt = Look(Crop(700, 0, 16), logits, 1.0), Prompt("7", box=(0, 0, 1, 1))
+    result = finish(look, prompt, origin_of(grid), PolygonOptions(), grid.crs)
+    assert isinstance(result, PromptFailure) and "beyond the poles" in str(result.error)
