@@ -11,6 +11,8 @@ from ros_sam_core.geo.grid import Grid
 
 SMALLEST_PX, LARGEST_PX = 24.0, 400.0
 """Objects that are looked for unless a size is given: their length in pixels."""
+LEAST_PX = 2.0
+"""A shorter length is no object's, but one in another unit."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Sizes:
 
         Raises:
             CrsTransformFailed: The grid has a CRS, in which its middle has no place on Earth.
+            InvalidParameter: A length that was given is less than 2 pixels.
         """
         gsd = grid.gsd_m
         if gsd is None and grid.crs is not None:
@@ -103,6 +106,13 @@ class Sizes:
             )
         unit_px = 1.0 if gsd is None else 1.0 / gsd
         shortest, longest = options.min_size, options.max_size
+        for name, value in (("min_size", shortest), ("max_size", longest)):
+            if value is not None and value * unit_px < LEAST_PX:
+                told = f"{value:g} pixels" if gsd is None else f"{value:g} m is {value * unit_px:.2g} pixels"
+                unit = "pixels, as it has no CRS" if gsd is None else "metres"
+                raise InvalidParameter(
+                    f"{name} = {told} of this raster; lengths are in {unit}: give {LEAST_PX:g} pixels or more"
+                )
         if shortest is None:
             shortest = SMALLEST_PX / unit_px
             if longest is not None:

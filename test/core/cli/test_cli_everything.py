@@ -120,6 +120,7 @@ def test_a_scene_with_nothing_in_it_gives_an_empty_layer(call: Run, tmp_path: Pa
     [
         (("--pred-iou", "1.5"), "pred_iou = 1.5"),
         (("--min-size", "9", "--max-size", "3"), "min_size = 9"),
+        (("--min-size", "0.001"), "min_size = 0.001 m is 0.00"),
         (("--points-per-side", "0"), "points_per_side = 0"),
         (("--out-crs", "nonsense"), "nonsense"),
         (("--area", "nowhere.gpkg"), "nowhere.gpkg"),

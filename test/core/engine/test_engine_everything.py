@@ -93,6 +93,7 @@ def test_bad_requests_are_named(
     [
         ({"area": {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}}, "AreaInvalid"),
         ({"model": "nobody"}, "ModelUnknown"),
+        ({"search": {"min_size": 0.001}}, "InvalidParameter"),
     ],
 )
 def test_what_shows_later_ends_the_stream(

@@ -244,6 +244,17 @@ def test_sizes_in_metres_need_a_place_on_earth() -> None:
     assert Sizes.of(EverythingOptions(), Grid((500, 400))).unit_px == 1
 
 
+@pytest.mark.parametrize("name", ["min_size", "max_size"])
+def test_a_length_of_less_than_two_pixels_is_in_another_unit(name: str) -> None:
+    placed = Grid((500, 400), Affine(0.5, 0, 500_000, 0, -0.5, 5_300_000), CRS("EPSG:32633"))
+    with pytest.raises(InvalidParameter, match=f"{name} = 0.001 m is 0.002 pixels .*; lengths are in metres"):
+        Sizes.of(EverythingOptions(**{name: 0.001}), placed)  # type: ignore[arg-type]
+    with pytest.raises(InvalidParameter, match=f"{name} = 1.5 pixels of this raster; lengths are in pixels"):
+        Sizes.of(EverythingOptions(**{name: 1.5}), Grid((500, 400)))  # type: ignore[arg-type]
+    for grid, length in ((placed, 1.01), (Grid((500, 400)), 2.0)):
+        Sizes.of(EverythingOptions(**{name: length}), grid)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
