@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
 
 from ros_sam_core.errors import CrsTransformFailed, NothingFound, RosSamError
 from ros_sam_core.geo.crs import full_turn, parse_map_crs, transform_xy
@@ -143,9 +144,9 @@ def to_segment(
 def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon | MultiPolygon | None:
     """Outline a mask on the ground, in the frame's CRS, cut at the frame's edge; None where nothing is left.
 
-    It is cut at a pole too, where the frame's outermost pixels are centred on it. Exteriors are
-    anticlockwise, and outlines that `options` expand end at the frame's edge too. Pixels in `options` are the
-    frame's, whatever the mask's resolution.
+    It is cut at the nodata that the look notes too, and at a pole, where the frame's outermost pixels are
+    centred on it. Exteriors are anticlockwise, and outlines that `options` expand end at the frame's edge
+    too. Pixels in `options` are the frame's, whatever the mask's resolution.
     """
     size = len(look.logits)
     ratio = size / look.crop.side
@@ -162,7 +163,21 @@ def look_to_polygon(look: Look, frame: Grid, options: PolygonOptions) -> Polygon
     geometry = logits_to_polygon(logits, look.crop.grid(frame, size), scaled)
     if geometry is not None and not (within and options.expand_px <= 0):
         geometry = tidy(shapely.intersection(geometry, frame.footprint))
+    if geometry is not None and look.nodata is not None:
+        geometry = _on_data(geometry, look.nodata, frame, options.min_area_px)
     return None if geometry is None else _on_earth(geometry, frame)
+
+
+def _on_data(
+    geometry: Polygon | MultiPolygon, nodata: BaseGeometry, frame: Grid, min_area_px: float
+) -> Polygon | MultiPolygon | None:
+    """Cut nodata (frame pixels) out of an outline, and drop the crumbs that this leaves."""
+    beside = shapely.transform(nodata, frame.pixel_to_map)
+    if not geometry.intersects(beside):
+        return geometry
+    parts = shapely.get_parts(shapely.difference(geometry, beside))
+    least = min_area_px * abs(frame.transform.determinant)
+    return tidy(shapely.multipolygons(parts[shapely.area(parts) >= least]))
 
 
 def _on_earth(geometry: Polygon | MultiPolygon, frame: Grid) -> Polygon | MultiPolygon:

@@ -21,7 +21,7 @@ from ros_sam_core.predict.crop import (
     longer_side,
     union_box,
 )
-from ros_sam_core.predict.predictor import Look, Predictor
+from ros_sam_core.predict.predictor import Look, Predictor, leave_nodata
 
 SHARE = (0.2, 0.7)
 """An object's longer side over its crop's, between which a first look can be trusted."""
@@ -54,7 +54,7 @@ def outline(predictor: Predictor, frame: Frame, prompts: Sequence[PixelPrompt]) 
     requests = [(_crop_for(sized[i], policy, frame.grid), sized[i]) for i in left]
     looks = _uncut(predictor, frame, [sized[i] for i in left], predictor.look(frame, requests))
     done.update(zip(left, looks, strict=True))
-    return [done[index] for index in range(len(prompts))]
+    return [leave_nodata(frame, done[index]) for index in range(len(prompts))]
 
 
 def _uncut(

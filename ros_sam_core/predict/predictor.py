@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
+from rasterio.features import shapes
+from shapely.geometry.base import BaseGeometry
 from skimage.measure import label
 
 from ros_sam_core.geo.prompts import Box, PixelPrompt
@@ -23,6 +26,9 @@ ENCODE_BATCH = 8
 SKETCH_BATCH = 32
 """Points of one crop that are sketched at once."""
 
+NODATA_PX = 512
+"""Nodata is outlined pixel by pixel in crops up to this side, more coarsely in larger ones."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -32,11 +38,13 @@ class Look:
         crop: Where it looked.
         logits: float32 `[m, m]` over the crop; object where > 0.
         iou: Predicted IoU of that mask, 0..1.
+        nodata: What lies in the nodata around the image, in frame pixels; outlines leave it out.
     """
 
     crop: Crop
     logits: NDArray[np.float32]
     iou: float
+    nodata: BaseGeometry | None = None
 
     @property
     def box(self) -> Box | None:
@@ -88,6 +96,26 @@ def keep_prompted(look: Look, prompt: PixelPrompt) -> Look:
     kept[0] = True
     logits = np.where(kept[parts], look.logits, np.float32(-1e-3))
     return Look(look.crop, logits, look.iou)
+
+
+def leave_nodata(frame: Frame, look: Look) -> Look:
+    """Note the nodata around an image, as at the edges of a warped scene, where a mask may reach into it.
+
+    Holes in the data are left alone: a dark part of an object may be taken for nodata.
+    """
+    valid = read_crop(frame, look.crop, NODATA_PX)[1]
+    if valid.all() or look.box is None:
+        return look
+    regions = label(~valid, connectivity=1)  # type: ignore[no-untyped-call]
+    outer = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    centres = look.crop.to_frame(np.repeat(np.arange(len(valid))[:, None] + 0.5, 2, axis=1), len(valid))
+    columns, rows = ((centres > 0) & (centres < frame.grid.size)).T
+    around = np.isin(regions, outer[outer > 0]) & columns & rows[:, None]
+    if not around.any():
+        return look
+    rings = shapes(around.astype(np.uint8), mask=around)
+    region = shapely.union_all([shapely.geometry.shape(ring) for ring, _ in rings])
+    return replace(look, nodata=shapely.transform(region, lambda xy: look.crop.to_frame(xy, len(valid))))
 
 
 def first_points(prompt: PixelPrompt) -> int:

@@ -28,7 +28,7 @@ from ros_sam_core.predict.everything.proposals import (
 )
 from ros_sam_core.predict.ground import look_to_polygon
 from ros_sam_core.predict.outline import outline
-from ros_sam_core.predict.predictor import Look, Predictor
+from ros_sam_core.predict.predictor import Look, Predictor, leave_nodata
 from ros_sam_core.predict.tiles import Tile
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Finder:
             looks = outline(self.predictor, self.frame, prompts)
         else:
             requests = [(one.crop, prompt) for one, prompt in zip(proposals, prompts, strict=True)]
-            looks = self.predictor.look(self.frame, requests)
+            looks = [leave_nodata(self.frame, look) for look in self.predictor.look(self.frame, requests)]
         found = []
         for one, look in zip(proposals, looks, strict=True):
             stability = float(stability_of(look.logits, self.layout.options.stability_offset))

@@ -281,6 +281,29 @@ def test_neighbours_on_one_crop_share_its_encode(scene):
     assert segmenter.predictor.encoded == 1
 
 
+@pytest.mark.parametrize("grid", ["north-up", "rotated", "no georeference"])
+def test_an_outline_ends_where_the_data_does(segmenter, scene, grid):
+    """The edge of a warped scene, slanted, runs through the object; a hole in the data is no edge."""
+    instance = next(whole(scene, 40.0))
+    x0, y0, x1, y1 = instance.box
+    y, x = np.mgrid[: len(scene.rgb), : scene.rgb.shape[1]]
+    valid = 0.4 * (x - (x0 + x1) / 2) + (y - (y0 + y1) / 2) > -0.15 * (y1 - y0)
+    whole_frame, options = frame_of(scene, grid), PolygonOptions(expand_px=3.0)
+    pixels = np.where(valid[..., None], scene.rgb, 0).astype(np.uint8)
+    sloppy = on_map(whole_frame, shapely.box(x0 - 12, y0 - 12, x1 + 12, y1 + 12)).bounds
+    hole = shapely.Point((x0 + x1) / 2, (y0 + y1) / 2 + 6)
+    holed = valid.copy()
+    holed[int(hole.y), int(hole.x)] = False
+    frame = ArrayFrame(pixels, whole_frame.grid, source="scene", valid=holed)
+    (outline,) = segmenter.segment(frame, [Prompt("a", box=sloppy)], options=options).geometry
+    inside = shapely.transform(outline, frame.grid.map_to_pixel)
+    nodata = shapely.union_all(shapely.box(*(c[~valid] for c in (x, y, x + 1, y + 1))))
+    assert shapely.intersection(inside, nodata).area < 1e-6 * inside.area
+    assert inside.contains(hole) and outline.is_valid
+    rest = shapely.difference(instance.polygon, nodata)
+    assert shapely.intersection(inside, rest).area > 0.8 * rest.area
+
+
 def test_the_disk_serves_the_next_session(scene, tmp_path):
     options = CacheOptions(disk_mb=100, folder=tmp_path)
     frame, prompt = frame_of(scene, "no georeference"), Prompt("a", box=next(whole(scene, 40.0)).box)
