@@ -16,16 +16,17 @@ from ros_sam_core.geo.windows import digest_of
 
 WRAPPER = re.compile(r"/?vsi(?:(?:zip|tar|gzip|7z|rar)/|subfile/\d+_-?\d+,)")
 """What GDAL puts before the path of a file to look into it."""
-GLIMPSE_PX = 64
-"""So many pixels squared are compared of a raster that is not on this machine."""
+GLIMPSE_PX = 1024
+"""About so many pixels squared are compared of a raster that is not on this machine."""
 
 
 def fingerprint_of(dataset: DatasetReader, reader: BandReader) -> str:
     """Return a digest that changes when a raster does.
 
     It tells size and time of change of every local file: those in a VRT within a VRT too, and archives. A
-    server tells nothing of the kind through GDAL, so of a raster that is not all on this machine a few pixels
-    count as well; a change elsewhere in it does not show.
+    server tells nothing of the kind through GDAL, so of a raster that is not all on this machine some pixels
+    count as well: all of a small one, the coarsest overview, or a block. What shows in none of these does not
+    change the digest.
 
     Args:
         dataset: An open raster.
@@ -85,13 +86,15 @@ def _local_place(path: str) -> str | None:
 
 
 def _glimpse(dataset: DatasetReader, reader: BandReader) -> bytes:
-    """Read the whole raster through its coarsest overview, or else its middle."""
+    """Read a small raster whole, another through its coarsest overview, else the block in its middle."""
     height, width = dataset.shape
-    if dataset.overviews(1):
+    factor = max(dataset.overviews(1), default=1)
+    if factor > 1 or height * width <= GLIMPSE_PX**2:
         window = Window(0, 0, width, height)
     else:
-        columns, rows = min(GLIMPSE_PX, width), min(GLIMPSE_PX, height)
-        window = Window((width - columns) // 2, (height - rows) // 2, columns, rows)
-    shape = min(GLIMPSE_PX, int(window.height)), min(GLIMPSE_PX, int(window.width))
-    values, valid = reader.read(window, shape, Resampling.nearest)
+        high, wide = dataset.block_shapes[0]
+        window = dataset.block_window(1, height // 2 // high, width // 2 // wide)
+    sides = int(window.height), int(window.width)
+    rows, columns = (min(GLIMPSE_PX, max(1, side // factor)) for side in sides)
+    values, valid = reader.read(window, (rows, columns), Resampling.nearest)
     return values.tobytes() + valid.tobytes()
