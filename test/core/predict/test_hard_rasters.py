@@ -219,19 +219,21 @@ def test_a_remote_cog_is_read_where_it_is_needed(
 def test_a_remote_raster_that_goes_away_is_one_error(
     scene: SyntheticScene, objects: list[Instance], tmp_path: Path, server: str
 ) -> None:
-    plain(tmp_path, scene)
+    # A smaller one would be read whole when it is opened.
+    wide = np.pad(bands_of(scene), ((0, 0), (0, 600), (0, 600)))
+    write(tmp_path / "wide.tif", wide)
     grid = Grid(scene.rgb.shape[:2], NORTH_UP, UTM)
     boxes = np.tile(prompts(objects, grid).boxes, (12, 1))
     boxes[:, 0::2] += np.repeat(np.arange(12) * 0.5, len(objects))[:, None]
     table = PromptTable.of([str(i) for i in range(len(boxes))], UTM, boxes=boxes)
-    run = SceneRun(f"{server}/plain.tif", table, tmp_path / "out.gpkg", SceneOptions())
+    run = SceneRun(f"{server}/wide.tif", table, tmp_path / "out.gpkg", SceneOptions())
 
     def progress(done: int, total: int) -> None:
         if done:
             ask(server, "gone")
 
     # GDAL keeps what it has of so small a raster; a group on blocks that it has not fails.
-    with rasterio.Env(GDAL_CACHEMAX=1), pytest.raises(RasterUnreadable, match=r"plain\.tif: cannot read"):
+    with rasterio.Env(GDAL_CACHEMAX=1), pytest.raises(RasterUnreadable, match=r"wide\.tif: cannot read"):
         run.run(progress)
     assert 0 < run.done < len(table)
 
