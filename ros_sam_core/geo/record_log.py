@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from ros_sam_core.errors import OutputExists, OutputFailed, ResumeRefused
+from ros_sam_core.file_lock import lock_now
 
 WORK = b"ros_sam.work"
 
@@ -175,16 +176,7 @@ def lock(file: BinaryIO, path: Path) -> None:
         OutputExists: One is at work on the file.
     """
     try:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            import msvcrt
-
-            file.seek(2**40)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-            file.seek(0)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_now(file)
     except OSError as error:
         raise OutputExists(f"{path}: another run is at work on it; wait for it, or stop it") from error
 

@@ -7,21 +7,25 @@ with is exchanged here for a downloader that goes on where the last one stopped.
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pooch
 import requests
 import urllib3
 
 from ros_sam_core.errors import Cancelled, DownloadCorrupt, DownloadFailed
+from ros_sam_core.file_lock import lock_now
 
 BLOCK_BYTES = 2**18
-PARTIAL_SUFFIX = ".part"
+PARTIAL_SUFFIX, LOCK_SUFFIX = ".part", ".lock"
+LOOK_S = 0.2
+"""Pause of one who waits for another's download, seconds."""
 
 Progress = Callable[[int, int], None]
 Cancel = Callable[[], bool]
@@ -39,14 +43,15 @@ def fetch(
 ) -> None:
     """Fetch a file unless it is there with the right hash.
 
-    What has been fetched lies beside the target, with ".part" at its end, until it is complete.
+    What has been fetched lies beside the target, with ".part" at its end, until it is complete. One process
+    or thread at a time fetches it; the others wait and find the file, or go on where the first one stopped.
 
     Args:
         url: An http or https address.
         target: Where the file is to be; its folder is made if need be.
         known_hash: "sha256:…" or "md5:…".
-        progress: Called with the bytes fetched and their final number (0: unknown).
-        cancel: Asked between blocks; True stops.
+        progress: Called with the bytes fetched, by whomever, and their final number (0: unknown).
+        cancel: Asked between blocks, and while another fetches; True stops.
         attempts: Attempts in a row that bring no new byte before this gives up.
         wait_s: Pause before the second such attempt, seconds; it doubles each time.
 
@@ -56,17 +61,23 @@ def fetch(
         DownloadCorrupt: The file's hash is another one.
         Cancelled: `cancel` said so.
     """
-    downloader = ResumingDownloader(
-        target.with_name(target.name + PARTIAL_SUFFIX),
-        progress or _no_progress,
-        cancel or _never,
-        attempts,
-        wait_s,
-    )
+    partial = target.with_name(target.name + PARTIAL_SUFFIX)
+    progress, cancel = progress or _no_progress, cancel or _never
+    downloader = ResumingDownloader(partial, progress, cancel, attempts, wait_s)
+
+    def wait() -> None:
+        if cancel():
+            raise Cancelled(f"the wait for {url}, which another process fetches, was stopped")
+        progress(_size(partial), 0)
+        time.sleep(LOOK_S)
+
     by_hand = f"fetch {url} elsewhere and put it at {target}"
     with _quiet_pooch():
         try:
-            _retrieve(url, target, known_hash, downloader)
+            if _is_right(target, known_hash):
+                return
+            with _alone(target.with_name(target.name + LOCK_SUFFIX), wait):
+                _retrieve(url, target, known_hash, downloader)
         except requests.RequestException as error:
             raise DownloadFailed(
                 f"cannot fetch {url} ({_reason(error)}); try again later, or {by_hand}"
@@ -82,6 +93,45 @@ def fetch(
                 f"what {url} sent is not the published file (it should have {known_hash}) and was deleted; "
                 f"a proxy or a sign-in page may stand between, so try again later, or {by_hand}"
             ) from error
+
+
+def _is_right(target: Path, known_hash: str) -> bool:
+    kind, _, digest = known_hash.partition(":")
+    return target.is_file() and bool(pooch.file_hash(str(target), alg=kind) == digest)
+
+
+@contextmanager
+def _alone(path: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a file, which is made and, in the end, removed; `wait` is called until it is free.
+
+    Where the file system has no locks nobody waits.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while (file := _locked(path)) is None:
+        wait()
+    with file:
+        try:
+            yield
+        finally:
+            if os.name == "nt":
+                file.close()  # a file that anyone has open, one who waits too, is not removed there
+            with suppress(OSError):
+                path.unlink()
+
+
+def _locked(path: Path) -> BinaryIO | None:
+    """Return the file, open and locked, or None where another holds it or has removed it meanwhile."""
+    file = path.open("ab")
+    try:
+        lock_now(file)
+        if os.name == "nt" or os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        return file
+    file.close()
+    return None
 
 
 def _retrieve(url: str, target: Path, known_hash: str, downloader: ResumingDownloader) -> None:
@@ -119,26 +169,23 @@ class ResumingDownloader:
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Fetch `url` whole and put it at `output_file`."""
-        self.began_midway = self._size() > 0
+        self.began_midway = _size(self.partial) > 0
         fruitless = 0
         while True:
-            before = self._size()
+            before = _size(self.partial)
             try:
                 self._fetch_rest(url)
                 break
             except (requests.ConnectionError, requests.Timeout):
-                fruitless = fruitless + 1 if self._size() <= before else 0
+                fruitless = fruitless + 1 if _size(self.partial) <= before else 0
                 if fruitless >= self.attempts:
                     raise
                 time.sleep(self.wait_s * 2 ** max(0, fruitless - 1) if fruitless else 0)
         self.partial.replace(output_file)
 
-    def _size(self) -> int:
-        return self.partial.stat().st_size if self.partial.exists() else 0
-
     def _fetch_rest(self, url: str) -> None:
         """Ask once for what is missing; urllib3 raises where less comes than was promised."""
-        have = self._size()
+        have = _size(self.partial)
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable and have:
@@ -160,6 +207,13 @@ class ResumingDownloader:
                     file.write(block)
                     have += len(block)
                     self.progress(have, max(total, have) if total else 0)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:

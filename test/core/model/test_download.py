@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from ros_sam_core.model.zoo import ZOO, ZooEntry, download
 CONTENT = os.urandom(3 * BLOCK_BYTES + 12_345)
 HASH = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 HALF = 2 * BLOCK_BYTES
+SLOW_BYTES = len(CONTENT) // 20
 
 
 class Server(ThreadingHTTPServer):
@@ -84,7 +88,13 @@ class Handler(BaseHTTPRequestHandler):
             body = body[:HALF]
         if manner == "cuts off at once":
             body = b""
-        self.wfile.write(body)
+        if manner == "slow":
+            with suppress(ConnectionError):
+                for start in range(0, len(body), SLOW_BYTES):
+                    self.wfile.write(body[start : start + SLOW_BYTES])
+                    time.sleep(0.1)
+        else:
+            self.wfile.write(body)
         self.close_connection = True
 
 
@@ -213,6 +223,93 @@ def test_killed_process_leaves_a_partial_file_that_is_resumed(server: Server, ta
     fetch(server.url, target, HASH)
     assert server.ranges[-1] == f"bytes={kept}-"
     assert target.read_bytes() == CONTENT
+
+
+@contextmanager
+def fetching(server: Server, target: Path) -> Iterator[subprocess.Popen[str]]:
+    """Fetch the file in a process of its own, which ends with the test."""
+    code = (
+        "import sys; from pathlib import Path; from ros_sam_core.model.download import fetch\n"
+        "fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3])"
+    )
+    command = [sys.executable, "-c", code, server.url, str(target), HASH]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for_bytes(target: Path) -> None:
+    end = time.monotonic() + 60
+    while not partial(target).exists() or not partial(target).stat().st_size:
+        assert time.monotonic() < end, "the download does not begin"
+        time.sleep(0.01)
+
+
+def test_two_processes_fetch_the_file_once(server: Server, target: Path) -> None:
+    server.manner = "slow"
+    with fetching(server, target) as one, fetching(server, target) as other:
+        assert [process.communicate(timeout=60)[0] for process in (one, other)] == ["", ""]
+        assert one.returncode == other.returncode == 0
+    assert server.ranges == [None]
+    assert_only_the_whole_file(target)
+
+
+def test_who_waits_goes_on_where_a_killed_process_stopped(server: Server, target: Path) -> None:
+    server.manner = "slow"
+    waits = threading.Event()
+    with fetching(server, target) as first:
+        wait_for_bytes(target)
+        waiting = threading.Thread(
+            target=fetch, args=(server.url, target, HASH), kwargs={"progress": lambda *_: waits.set()}
+        )
+        waiting.start()
+        assert waits.wait(60)
+        assert server.ranges == [None]
+        first.kill()
+        waiting.join(60)
+    assert server.ranges[1:] and all(server.ranges[1:])
+    assert target.read_bytes() == CONTENT
+    assert not partial(target).exists()
+
+
+def test_who_waits_sees_the_progress_and_can_be_stopped(server: Server, target: Path) -> None:
+    server.manner = "slow"
+    seen: list[int] = []
+    with fetching(server, target) as first:
+        wait_for_bytes(target)
+        with pytest.raises(Cancelled, match="which another process fetches"):
+            fetch(
+                server.url,
+                target,
+                HASH,
+                progress=lambda done, _: seen.append(done),
+                cancel=lambda: len(seen) > 2,
+            )
+        assert 0 < seen[0] < seen[-1] < len(CONTENT)
+        assert first.communicate(timeout=60)[0] == ""
+    assert_only_the_whole_file(target)
+
+
+def test_without_locks_a_file_is_fetched_all_the_same(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("ros_sam_core.model.download.lock_now", no_locks)
+    fetch(server.url, target, HASH)
+    assert_only_the_whole_file(target)
+
+
+def test_file_that_is_there_needs_no_folder_to_write_in(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(CONTENT)
+    made = target.stat().st_ctime_ns, target.parent.stat().st_mtime_ns
+    fetch(server.url, target, HASH)
+    assert (target.stat().st_ctime_ns, target.parent.stat().st_mtime_ns) == made
+    assert server.ranges == []
 
 
 def test_partial_file_and_a_server_that_ignores_ranges(server: Server, target: Path) -> None:
