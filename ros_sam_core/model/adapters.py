@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from ros_sam_core.errors import AdapterInvalid, CheckpointMismatch, CheckpointNotSaved, LoraStateInvalid
 from ros_sam_core.model.config import ModelConfig
-from ros_sam_core.model.layouts import check_shapes, expected_shapes, shapes_of
+from ros_sam_core.model.layouts import check_shapes, expected_shapes, not_finite, shapes_of, shorten
 from ros_sam_core.model.lora import has_lora, merge_lora
 from ros_sam_core.model.ros_sam import RosSam
 from ros_sam_core.model.zoo import ZOO, path_of
@@ -136,13 +136,15 @@ def apply_adapter(folder: Path, base: RosSam, base_sha256: str) -> tuple[RosSam,
         The model in evaluation mode, and what its metadata says.
 
     Raises:
-        AdapterInvalid: The files are damaged, or the base is another one than the adapter was trained on.
+        AdapterInvalid: The files are damaged or incomplete, or the base is another one than the adapter was
+            trained on.
         CheckpointMismatch: The heads do not fit the configuration.
         ConfigInvalid: The configuration in the adapter makes no sense.
     """
     from peft import PeftModel
 
     heads, metadata = _read_heads(folder / ADAPTER_FILES[2])
+    learned, _ = _read(folder / ADAPTER_FILES[1])
     config = ModelConfig.from_json(metadata.pop(_CONFIG_KEY))
     trained_on = metadata.pop(_BASE_KEY)
     if trained_on != base_sha256:
@@ -164,23 +166,44 @@ def apply_adapter(folder: Path, base: RosSam, base_sha256: str) -> tuple[RosSam,
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # peft's remarks on modules without a config
-            model.image_encoder = PeftModel.from_pretrained(base.image_encoder, str(folder))
+            encoder = PeftModel.from_pretrained(base.image_encoder, str(folder))
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, SafetensorError) as error:
         raise AdapterInvalid(
             f"the adapter {folder} does not fit its base: {error}; export it anew"
         ) from error
-    model.load_state_dict({name: value.float() for name, value in heads.items()}, strict=False)
+    _require_all_learned(encoder, learned, folder)
+    model.image_encoder = encoder
+    model.load_state_dict(heads, strict=False)
     return merge_lora(model).requires_grad_(True).eval(), metadata
 
 
-def _read_heads(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _require_all_learned(encoder: Any, learned: Mapping[str, Tensor], folder: Path) -> None:
+    """Raise where a file does not hold just what its adapter learned; peft leaves random what it lacks."""
+    from peft import get_peft_model_state_dict
+
+    wanted = get_peft_model_state_dict(encoder, save_embedding_layers=False)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            heads = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise AdapterInvalid(f"{path} is cut off or no safetensors file ({error}); export it anew") from error
+        check_shapes(shapes_of(learned), shapes_of(wanted), ADAPTER_FILES[1])
+    except CheckpointMismatch as error:
+        raise AdapterInvalid(f"the adapter {folder} is not whole: {error}") from error
+
+
+def _read_heads(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    heads, metadata = _read(path)
     absent = [key for key in (_CONFIG_KEY, _BASE_KEY) if key not in metadata]
     if absent:
         raise AdapterInvalid(f"{path} does not say its {' and its '.join(absent)}; export the adapter anew")
     return heads, metadata
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read all tensors of a file, as float32, and its metadata."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise AdapterInvalid(f"{path} is cut off or no safetensors file ({error}); export it anew") from error
+    if broken := not_finite(tensors):
+        raise AdapterInvalid(f"{path} holds weights that are not finite: {shorten(broken)}; export it anew")
+    return tensors, metadata

@@ -34,9 +34,11 @@ from ros_sam_core.model.layouts import (
     blueprint,
     check_shapes,
     expected_shapes,
+    not_finite,
     read_release,
     read_sam,
     shapes_of,
+    shorten,
 )
 from ros_sam_core.model.lora import has_lora
 from ros_sam_core.model.ros_sam import RosSam
@@ -118,10 +120,9 @@ def save_checkpoint(
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()
     }
-    broken = sorted(name for name, value in tensors.items() if not value.isfinite().all())
-    if broken:
+    if broken := not_finite(tensors):
         raise CheckpointNotSaved(
-            f"weights are not finite as {dtype}, so {path} is not written: {', '.join(broken[:8])}"
+            f"weights are not finite as {dtype}, so {path} is not written: {shorten(broken)}"
         )
     told = {**(metadata or {}), CONFIG_KEY: model.config.to_json()}
     try:

@@ -171,7 +171,7 @@ def check_shapes(found: Shapes, expected: Shapes, source: str) -> None:
             if found[name] != expected[name]
         ],
     }
-    told = [f"{len(names)} {what}: {_shorten(names)}" for what, names in problems.items() if names]
+    told = [f"{len(names)} {what}: {shorten(names)}" for what, names in problems.items() if names]
     if told:
         raise CheckpointMismatch(
             f"{source} does not fit its model; tensors "
@@ -180,7 +180,15 @@ def check_shapes(found: Shapes, expected: Shapes, source: str) -> None:
         )
 
 
-def _shorten(names: list[str]) -> str:
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold a value that is no number or is infinite."""
+    # What is not finite in a tensor is so in its sum, which costs a tenth of asking each value.
+    suspects = (name for name, value in tensors.items() if not value.sum().isfinite())
+    return sorted(name for name in suspects if not tensors[name].isfinite().all())
+
+
+def shorten(names: list[str]) -> str:
+    """Write names one after the other, the first of many."""
     shown = ", ".join(names[:_NAMES_SHOWN])
     return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
@@ -200,7 +208,7 @@ def _detect(tensors: Tensors, *, hq: bool) -> ModelConfig:
     for arch, size in VIT_SIZES.items():
         if size.width in widths:
             return sam_config(arch, hq=hq)
-    some = _shorten(sorted(tensors)[:4]) or "none at all"
+    some = shorten(sorted(tensors)[:4]) or "none at all"
     raise CheckpointLayoutUnknown(
         f"the file's tensors ({some}, …) are of no model known here; "
         "known: SAM and HQ-SAM (ViT-B, L, H), ROS-SAM's release folder, and this project's own .safetensors"

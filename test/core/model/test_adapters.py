@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ros_sam_core.errors import AdapterInvalid, CheckpointNotSaved, LoraStateInvalid
@@ -107,6 +108,45 @@ def test_a_file_that_is_missing_or_cut_off_is_named(trained, tmp_path, name):
         load_checkpoint(tmp_path / "adapter")
     path.unlink()
     with pytest.raises(AdapterInvalid, match=f"holds no {name}"):
+        load_checkpoint(tmp_path / "adapter")
+
+
+def drop(tensors, name):
+    del tensors[name]
+
+
+def rename(tensors, name):
+    tensors[f"{name}.old"] = tensors.pop(name)
+
+
+def spoil(tensors, name):
+    tensors[name].view(-1)[0] = float("nan")
+
+
+def empty(tensors, _):
+    tensors.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "change", "told"),
+    [
+        pytest.param(ADAPTER_FILES[1], "blocks.1.attn.q.lora_A", drop, "1 missing: .*lora_A", id="no-A"),
+        pytest.param(ADAPTER_FILES[1], "blocks.0.attn.v.lora_B", drop, "1 missing: .*lora_B", id="no-B"),
+        pytest.param(ADAPTER_FILES[1], "blocks.2.", drop, r"blocks\.2\.", id="no-last-block"),
+        pytest.param(ADAPTER_FILES[1], "lora_A", empty, r"blocks\.\d\.", id="nothing"),
+        pytest.param(ADAPTER_FILES[1], "lora_A", rename, "1 not expected: .*old", id="too-much"),
+        pytest.param(ADAPTER_FILES[1], "lora_A", spoil, "not finite: .*lora_A", id="no-number"),
+        pytest.param(ADAPTER_FILES[2], "hf_token", spoil, "not finite: .*hf_token", id="no-number-in-heads"),
+    ],
+)
+def test_an_adapter_that_is_not_whole_is_refused(trained, tmp_path, name, part, change, told):
+    path = tmp_path / "adapter" / name
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    change(tensors, next(name for name in sorted(tensors) if part in name))
+    save_file(tensors, path, metadata)
+    with pytest.raises(AdapterInvalid, match=told):
         load_checkpoint(tmp_path / "adapter")
 
 
