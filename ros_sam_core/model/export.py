@@ -174,8 +174,13 @@ def export_graphs(model: RosSam) -> dict[str, onnx.ModelProto]:
                 input_names=list(graph.inputs),
                 output_names=list(graph.outputs),
                 dynamic_axes=graph.varying,
+                # Otherwise tensors that happen to be equal become one, and other weights would not fit.
+                keep_initializers_as_inputs=True,
             )
         proto = onnx.load_model_from_string(stream.getvalue())
+        inputs = [one for one in proto.graph.input if one.name in graph.inputs]
+        del proto.graph.input[:]
+        proto.graph.input.extend(inputs)
         for node in proto.graph.node:
             node.ClearField("doc_string")
         exported[name] = proto
