@@ -193,7 +193,7 @@ class CheckpointNotFound(RosSamError, FileNotFoundError):
 
 
 class CheckpointUnreadable(RosSamError, OSError):
-    """The checkpoint is empty, cut off or no checkpoint at all."""
+    """The checkpoint is empty, cut off, no checkpoint at all, or holds weights that are no numbers."""
 
 
 class CheckpointLayoutUnknown(RosSamError, ValueError):

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 
 from ros_sam_core.errors import AdapterInvalid, CheckpointMismatch, CheckpointNotSaved, LoraStateInvalid
 from ros_sam_core.model.config import ModelConfig
-from ros_sam_core.model.layouts import check_shapes, expected_shapes, not_finite, shapes_of, shorten
+from ros_sam_core.model.graphs import shorten
+from ros_sam_core.model.layouts import check_shapes, expected_shapes, not_finite, shapes_of
 from ros_sam_core.model.lora import has_lora, merge_lora
 from ros_sam_core.model.ros_sam import RosSam
 from ros_sam_core.model.zoo import ZOO, path_of

@@ -28,7 +28,7 @@ from ros_sam_core.errors import (
 )
 from ros_sam_core.model.adapters import ADAPTER_FILES, apply_adapter, find_base, is_adapter
 from ros_sam_core.model.config import ModelConfig
-from ros_sam_core.model.graphs import CONFIG_KEY, sha256_of
+from ros_sam_core.model.graphs import CONFIG_KEY, sha256_of, shorten
 from ros_sam_core.model.layouts import (
     Tensors,
     blueprint,
@@ -38,7 +38,6 @@ from ros_sam_core.model.layouts import (
     read_release,
     read_sam,
     shapes_of,
-    shorten,
 )
 from ros_sam_core.model.lora import has_lora
 from ros_sam_core.model.ros_sam import RosSam
@@ -73,7 +72,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> LoadedModel:
 
     Raises:
         CheckpointNotFound: There is nothing at the path, or the folder holds no release.
-        CheckpointUnreadable: The file is empty, cut off or no checkpoint.
+        CheckpointUnreadable: The file is empty, cut off or no checkpoint, or weights are not finite.
         CheckpointLayoutUnknown: The tensors are those of another model.
         CheckpointMismatch: Tensors are missing, too many or of the wrong shape.
         ConfigInvalid: The configuration in our file makes no sense.
@@ -93,7 +92,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> LoadedModel:
     else:
         _refuse_part_of_release(tensors, path)
         config, tensors, layout = read_sam(tensors, path.stem)
-    return LoadedModel(_build(config, tensors), layout, sha256_of(path), metadata)
+    return LoadedModel(_build(config, tensors, path), layout, sha256_of(path), metadata)
 
 
 def save_checkpoint(
@@ -146,7 +145,7 @@ def _load_release(folder: Path) -> LoadedModel:
         )
     (decoder, _), (sam, _) = (_read(path) for path in paths)
     config, state = read_release(decoder, sam, folder.resolve().name)
-    return LoadedModel(_build(config, state), "ROS-SAM release", sha256_of(*paths))
+    return LoadedModel(_build(config, state, folder), "ROS-SAM release", sha256_of(*paths))
 
 
 def _load_adapter(folder: Path) -> LoadedModel:
@@ -156,10 +155,14 @@ def _load_adapter(folder: Path) -> LoadedModel:
     return LoadedModel(model, "LoRA adapter", digest, metadata)
 
 
-def _build(config: ModelConfig, state: Tensors) -> RosSam:
-    """Make the model around tensors that were checked."""
+def _build(config: ModelConfig, state: Tensors, source: Path) -> RosSam:
+    """Make the model around tensors whose names and shapes were checked."""
     model = blueprint(config)
     state = {name: value.float().contiguous() for name, value in state.items()}
+    if broken := not_finite(state):
+        raise CheckpointUnreadable(
+            f"{source} holds weights that are not finite: {shorten(broken)}; get it anew"
+        )
     model.load_state_dict(state, strict=True, assign=True)
     return model.requires_grad_(True).eval()
 

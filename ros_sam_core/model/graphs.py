@@ -25,6 +25,9 @@ MANIFEST = "graphs.json"
 WEIGHTS = "weights.safetensors"
 CONFIG_KEY = "ros_sam_config"
 BUNDLED_GRAPHS = BUNDLED_FOLDER / "graphs"
+NUMPY_TYPES = {"F16", "F32", "F64"}
+"""Types of tensors that can be read without torch, as safetensors names them."""
+_NAMES_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def is_export(path: Path) -> bool:
 def find_graphs(path: Path) -> GraphFiles | None:
     """Return the graphs that fit a checkpoint, or an export's folder; None where there are none.
 
-    A file that cannot be read has none: whoever opens it with torch tells why.
+    A file that cannot be read without torch has none, and neither has one that torch would refuse: whoever
+    opens it with torch tells why.
     """
     weights, homes = (path / WEIGHTS, [path]) if is_export(path) else (path, [BUNDLED_GRAPHS])
     if weights.suffix != ".safetensors" or not weights.is_file():
@@ -60,8 +64,12 @@ def find_graphs(path: Path) -> GraphFiles | None:
     try:
         with safe_open(weights, framework="np") as file:
             config = ModelConfig.from_json((file.metadata() or {})[CONFIG_KEY])
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: part.get_shape() for name, part in slices.items()}
+            types = {part.get_dtype() for part in slices.values()}
     except (OSError, SafetensorError, KeyError, ConfigInvalid):
+        return None
+    if not types <= NUMPY_TYPES:
         return None
     for home in homes:
         names = _fitting(home, config, shapes)
@@ -73,13 +81,13 @@ def find_graphs(path: Path) -> GraphFiles | None:
 def _fitting(
     home: Path, config: ModelConfig, shapes: Mapping[str, Sequence[int]]
 ) -> Mapping[str, Sequence[str]] | None:
-    """Return which tensors each graph of a folder uses, if the checkpoint has them all."""
+    """Return which tensors each graph of a folder uses, if the checkpoint has them all and no others."""
     try:
         manifest = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
         wanted, names = manifest["tensors"], {graph: list(manifest["graphs"][graph]) for graph in GRAPHS}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    fits = all(list(shapes.get(name, ())) == shape for name, shape in wanted.items())
+    fits = {name: list(shape) for name, shape in shapes.items()} == wanted
     known = manifest.get("architecture") == architecture(config)
     there = all((home / f"{graph}.onnx").is_file() for graph in GRAPHS)
     return names if fits and known and there else None
@@ -93,6 +101,12 @@ def sha256_of(*paths: Path) -> str:
             while block := file.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Write names of tensors one after the other; of many the first."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
 
 def architecture(config: ModelConfig) -> dict[str, Any]:

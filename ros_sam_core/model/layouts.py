@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from ros_sam_core.errors import CheckpointLayoutUnknown, CheckpointMismatch, DecoderIgnored
 from ros_sam_core.model.config import ModelConfig, sam_config
+from ros_sam_core.model.graphs import shorten
 from ros_sam_core.model.image_encoder import VIT_SIZES
 from ros_sam_core.model.ros_sam import RosSam
 
@@ -25,7 +26,6 @@ Shapes = dict[str, tuple[int, ...]]
 
 HQ_KEY = "mask_decoder.hf_token.weight"
 _LORA_PARTS = ("linear_a_q", "linear_b_q", "linear_a_v", "linear_b_v")
-_NAMES_SHOWN = 12
 
 
 def read_sam(tensors: Tensors, name: str) -> tuple[ModelConfig, Tensors, str]:
@@ -185,12 +185,6 @@ def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     # What is not finite in a tensor is so in its sum, which costs a tenth of asking each value.
     suspects = (name for name, value in tensors.items() if not value.sum().isfinite())
     return sorted(name for name in suspects if not tensors[name].isfinite().all())
-
-
-def shorten(names: list[str]) -> str:
-    """Write names one after the other, the first of many."""
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
 
 def _detect(tensors: Tensors, *, hq: bool) -> ModelConfig:

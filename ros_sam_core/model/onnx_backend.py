@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from ros_sam_core.errors import CheckpointUnreadable
 from ros_sam_core.model.backend import ArrayEmbedding, ArrayPrompts, Backend, Floats
-from ros_sam_core.model.graphs import GRAPHS, GraphFiles
+from ros_sam_core.model.graphs import GRAPHS, GraphFiles, shorten
 
 FAULTS = (
     faults.Fail,
@@ -36,7 +36,7 @@ class OnnxBackend(Backend):
         threads: Processor threads that compute; 0 takes one for each core.
 
     Raises:
-        CheckpointUnreadable: The graphs or the weights are damaged.
+        CheckpointUnreadable: The graphs or the weights are damaged, or weights are not finite.
     """
 
     name = "onnx"
@@ -46,6 +46,10 @@ class OnnxBackend(Backend):
         self._check: Callable[[], None] = lambda: None
         self._running: onnxruntime.RunOptions | None = None
         weights = {name: part.astype(np.float32) for name, part in load_file(files.weights).items()}
+        if broken := sorted(name for name, part in weights.items() if not np.isfinite(part).all()):
+            raise CheckpointUnreadable(
+                f"{files.weights} holds weights that are not finite: {shorten(broken)}; get it anew"
+            )
         self._sessions = _open(files, weights, threads)
         side = files.config.embedding_px
         no_mask = weights["prompt_encoder.no_mask_embed.weight"].reshape(1, -1, 1, 1)

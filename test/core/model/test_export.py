@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_torch_file
 
-from ros_sam_core.errors import Cancelled, ExportFailed, InvalidParameter
+from ros_sam_core.errors import (
+    Cancelled,
+    CheckpointMismatch,
+    CheckpointUnreadable,
+    ExportFailed,
+    InvalidParameter,
+)
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import PixelPrompt
@@ -53,6 +62,11 @@ def mini() -> RosSam:
 @pytest.fixture(scope="module")
 def export(mini: RosSam, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_model(mini, tmp_path_factory.mktemp("export") / "mini", {"note": "kept"})
+
+
+def copied(export: Path, to: Path) -> Path:
+    """Copy an export, so that its weights can be others."""
+    return shutil.copytree(export, to / "copy")
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -133,12 +147,12 @@ def test_any_runtime_opens_an_export_as_it_is(mini: RosSam, export: Path) -> Non
 def test_other_weights_of_the_architecture_fit_and_others_do_not(
     mini: RosSam, export: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    for path in export.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
+    folder = copied(export, tmp_path)
     torch.manual_seed(1)
     other = RosSam(MINI).eval()
+    with torch.no_grad():  # the graphs are of a model in which many weights are equal, all 0 or all 1
+        for parameter in other.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
     save_checkpoint(other, folder / "weights.safetensors", torch.float16, {"longer": "header" * 50})
     files = find_graphs(folder)
     assert files is not None
@@ -152,6 +166,41 @@ def test_other_weights_of_the_architecture_fit_and_others_do_not(
     assert find_graphs(folder) is None
     with pytest.raises(InvalidParameter, match="no ONNX graphs"):
         open_model(folder, runtime="onnx")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn])
+def test_weights_of_types_that_onnx_does_not_read_go_to_torch(
+    mini: RosSam, export: Path, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    folder = copied(export, tmp_path)
+    tensors = {name: value.to(dtype) for name, value in mini.state_dict().items()}
+    save_torch_file(tensors, folder / "weights.safetensors", {"ros_sam_config": MINI.to_json()})
+    assert open_model(folder).backend.name == "torch"
+    with pytest.raises(InvalidParameter, match="no ONNX graphs"):
+        open_model(folder, runtime="onnx")
+
+
+def test_what_torch_refuses_has_no_graphs(export: Path, tmp_path: Path) -> None:
+    folder = copied(export, tmp_path)
+    tensors = load_file(folder / "weights.safetensors") | {"more": np.zeros(1, np.float32)}
+    save_file(tensors, folder / "weights.safetensors", {"ros_sam_config": MINI.to_json()})
+    with pytest.raises(CheckpointMismatch, match="1 not expected: more"):
+        open_model(folder)
+    with pytest.raises(InvalidParameter, match="no ONNX graphs"):
+        open_model(folder, runtime="onnx")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_weights_that_are_no_numbers_are_refused_by_both(
+    export: Path, tmp_path: Path, runtime: Literal["onnx", "torch"], value: float
+) -> None:
+    folder = copied(export, tmp_path)
+    tensors = load_file(folder / "weights.safetensors")
+    tensors["mask_decoder.iou_token.weight"][0, 3] = value
+    save_file(tensors, folder / "weights.safetensors", {"ros_sam_config": MINI.to_json()})
+    with pytest.raises(CheckpointUnreadable, match=r"not finite: mask_decoder\.iou_token\.weight;"):
+        open_model(folder, runtime=runtime)
 
 
 def test_large_models_are_not_exported() -> None:
