@@ -11,6 +11,7 @@ from ros_sam_core.errors import ConfigInvalid
 
 Arch = Literal["vit_b", "vit_l", "vit_h", "tiny"]
 Head = Literal["hq", "sam", "sum"]
+MOST_INPUT_PX, MOST_CROP_PX = 4096, 2**16
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,18 @@ class CropPolicy:
     def __post_init__(self) -> None:
         if self.kind not in ("fixed", "scaled"):
             raise ConfigInvalid(f"crop kind is {self.kind!r}; use 'fixed' or 'scaled'")
-        if self.crop_px < 0 or self.min_px < 1 or self.scale < 1 or not 0 <= self.snap <= 0.25:
-            raise ConfigInvalid(
-                f"crop_px={self.crop_px}, min_px={self.min_px}, scale={self.scale}, snap={self.snap}: "
-                "crop_px must be 0 or more, min_px and scale 1 or more, snap from 0 to 0.25"
-            )
+        _require_int("crop_px", self.crop_px, 0, MOST_CROP_PX)
+        _require_int("min_px", self.min_px, 1, MOST_CROP_PX)
+        _require_number("crop scale", self.scale, 1, 1000)
+        _require_number("crop snap", self.snap, 0, 0.25)
+        _require_number("crop sure, a predicted IoU,", self.sure, 0, 1)
+        _require_type("click_px", self.click_px, tuple)
+        for side in self.click_px:
+            _require_int("every side in click_px", side, 8, MOST_CROP_PX)
         if self.kind == "scaled" and not self.click_px:
             raise ConfigInvalid(
                 "a scaled crop policy needs click_px, the crops in which a click is first looked at"
             )
-        if not 0 <= self.sure <= 1:
-            raise ConfigInvalid(f"crop sure={self.sure}: it is a predicted IoU, 0 to 1")
-        if any(side < 8 for side in self.click_px):
-            raise ConfigInvalid(f"click_px={self.click_px}: every side must be 8 px or more")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,24 @@ class TinySize:
     decoder_mlp: int = 768
 
     def __post_init__(self) -> None:
+        for name, parts, count, least, most in (
+            ("widths", self.widths, 4, 16, 1280),
+            ("convs", self.convs, 3, 0, 16),
+        ):
+            _require_type(name, parts, tuple)
+            if len(parts) != count:
+                raise ConfigInvalid(f"{name} is {parts!r}; give {count} numbers")
+            for part in parts:
+                _require_int(f"every number in {name}", part, least, most)
+        for width in self.widths[:3]:
+            if width % (width // 16):
+                raise ConfigInvalid(
+                    f"{width} in widths cannot be normed in groups of 16; use a multiple of 16"
+                )
+        _require_int("blocks", self.blocks, 1, 128)
+        _require_int("heads", self.heads, 1, 64)
+        _require_int("decoder_dim", self.decoder_dim, 16, 1024)
+        _require_int("decoder_mlp", self.decoder_mlp, 1, 8192)
         if self.widths[3] % self.heads:
             raise ConfigInvalid(f"width {self.widths[3]} is not a multiple of {self.heads} heads")
         if self.decoder_dim % 16:
@@ -109,12 +127,17 @@ class ModelConfig:
             raise ConfigInvalid(f"arch is {self.arch!r}; known: vit_b, vit_l, vit_h, tiny")
         if (self.tiny is not None) != (self.arch == "tiny"):
             raise ConfigInvalid(f"arch {self.arch!r} and tiny={self.tiny!r} contradict each other")
-        if self.input_px < 64 or self.input_px % 16:
-            raise ConfigInvalid(f"input_px is {self.input_px}; it must be a multiple of 16, 64 or more")
+        _require_int("input_px", self.input_px, 64, MOST_INPUT_PX)
+        if self.input_px % 16:
+            raise ConfigInvalid(f"input_px is {self.input_px}; it must be a multiple of 16")
+        _require_type("hq", self.hq, bool)
+        _require_type("name", self.name, str)
         if self.head not in ("hq", "sam", "sum"):
             raise ConfigInvalid(f"head is {self.head!r}; use 'hq', 'sam' or 'sum'")
         if not self.hq and self.head != "sam":
             raise ConfigInvalid(f"head is {self.head!r}, but a model without an HQ head has 'sam' only")
+        if self.head == "sum" and self.arch == "tiny":
+            raise ConfigInvalid("head is 'sum', but the heads of arch 'tiny' differ in resolution; use 'hq'")
 
     @property
     def embedding_px(self) -> int:
@@ -140,12 +163,30 @@ class ModelConfig:
             if tiny is not None:
                 tiny = TinySize(**{**tiny, "widths": tuple(tiny["widths"]), "convs": tuple(tiny["convs"])})
             return cls(crop=CropPolicy(**crop), tiny=tiny, **values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, ConfigInvalid):
                 raise
             raise ConfigInvalid(
                 f"the model's configuration cannot be read: {error!r} in {text[:200]!r}"
             ) from error
+
+
+def _require_type(what: str, value: object, kind: type) -> None:
+    """Raise unless a value, which may come from a file, is of a kind."""
+    if not isinstance(value, kind):
+        raise ConfigInvalid(f"{what} must be a {kind.__name__}, not {value!r}")
+
+
+def _require_int(what: str, value: object, least: int, most: int) -> None:
+    """Raise unless a value, which may come from a file, is a whole number in a range."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ConfigInvalid(f"{what} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def _require_number(what: str, value: object, least: float, most: float) -> None:
+    """Raise unless a value, which may come from a file, is a number in a range."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise ConfigInvalid(f"{what} must be a number from {least} to {most}, not {value!r}")
 
 
 def tiny_config() -> ModelConfig:

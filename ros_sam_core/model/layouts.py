@@ -125,7 +125,8 @@ def merge_release_lora(tensors: Mapping[str, Tensor]) -> Tensors:
 
 def expected_shapes(config: ModelConfig) -> Shapes:
     """Return the names and shapes that `RosSam` of this configuration holds."""
-    return shapes_of(blueprint(config).state_dict())
+    with torch.device("meta"):  # no memory is taken, whatever size a file claims to be of
+        return shapes_of(blueprint(config).state_dict())
 
 
 def blueprint(config: ModelConfig) -> RosSam:

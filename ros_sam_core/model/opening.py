@@ -135,13 +135,19 @@ def _require_readable(path: Path) -> None:
 
     Raises:
         CheckpointUnreadable: A safetensors file is cut off or none.
+        ConfigInvalid: The configuration in it makes no sense.
     """
     from safetensors import SafetensorError, safe_open
+
+    from ros_sam_core.model.config import ModelConfig
+    from ros_sam_core.model.graphs import CONFIG_KEY
 
     if path.suffix != ".safetensors" or not path.is_file():
         return
     try:
-        with safe_open(path, framework="np"):
-            pass
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise CheckpointUnreadable(f"{path} is cut off or no checkpoint ({error}); get it anew.") from error
+    if CONFIG_KEY in metadata:
+        ModelConfig.from_json(metadata[CONFIG_KEY])

@@ -268,7 +268,9 @@ def test_without_torch_the_bundled_model_works_and_others_say_what_to_do(
 ) -> None:
     save_checkpoint(mini, tmp_path / "mini.safetensors")
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "mini.safetensors").read_bytes()[:1000])
-    models = ["ros-sam-tiny", str(tmp_path / "mini.safetensors"), str(tmp_path / "cut.safetensors")]
+    senseless = {"ros_sam_config": MINI.to_json().replace('"heads": 2', '"heads": 0')}
+    save_file(load_file(tmp_path / "mini.safetensors"), tmp_path / "odd.safetensors", senseless)
+    models = ["ros-sam-tiny", *(str(tmp_path / f"{name}.safetensors") for name in ("mini", "cut", "odd"))]
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *models],
         cwd=Path(__file__).parents[3],
@@ -277,7 +279,8 @@ def test_without_torch_the_bundled_model_works_and_others_say_what_to_do(
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    bundled, needs_torch, broken = json.loads(run.stdout.splitlines()[-1])
+    bundled, needs_torch, broken, odd = json.loads(run.stdout.splitlines()[-1])
     assert bundled == ["onnx", 1]
     assert needs_torch[0] == "LibraryMissing" and "ros-sam[torch]" in needs_torch[1]
     assert broken[0] == "CheckpointUnreadable"
+    assert odd[0] == "ConfigInvalid" and "heads" in odd[1]
