@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from ros_sam_core.errors import AdapterInvalid, CheckpointMismatch, CheckpointNotSaved, LoraStateInvalid
 from ros_sam_core.model.config import ModelConfig
@@ -24,6 +23,7 @@ from ros_sam_core.model.graphs import shorten
 from ros_sam_core.model.layouts import check_shapes, expected_shapes, not_finite, shapes_of
 from ros_sam_core.model.lora import has_lora, merge_lora
 from ros_sam_core.model.ros_sam import RosSam
+from ros_sam_core.model.weight_files import give_usual_mode, save_weights
 from ros_sam_core.model.zoo import ZOO, path_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def save_adapter(
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
             unfinished = Path(made) / folder.name
             encoder.save_pretrained(unfinished, save_embedding_layers=False)
-            save_file(heads, unfinished / ADAPTER_FILES[2], metadata=told)
+            give_usual_mode(unfinished / ADAPTER_FILES[1])
+            save_weights(heads, unfinished / ADAPTER_FILES[2], told)
             if folder.exists():
                 folder.replace(Path(made) / "before")
             unfinished.replace(folder)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ros_sam_core.errors import (
@@ -41,6 +40,7 @@ from ros_sam_core.model.layouts import (
 )
 from ros_sam_core.model.lora import has_lora
 from ros_sam_core.model.ros_sam import RosSam
+from ros_sam_core.model.weight_files import save_weights
 
 RELEASE_FILES = ("model.safetensors", "model_1.safetensors")
 
@@ -127,7 +127,7 @@ def save_checkpoint(
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             unfinished = Path(folder) / path.name
-            save_file(tensors, unfinished, metadata=told)
+            save_weights(tensors, unfinished, told)
             unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointNotSaved(

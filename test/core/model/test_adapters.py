@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,6 +92,20 @@ def test_the_folder_holds_what_was_learned_and_no_more(trained, tmp_path):
     assert all("lora_" in name or ".blocks.2." in name for name in lora)
     heads = load_file(tmp_path / "adapter" / ADAPTER_FILES[2])
     assert {name.split(".")[0] for name in heads} == {"prompt_encoder", "mask_decoder"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_others_may_read_what_is_saved_as_far_as_the_umask_says(trained, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        save_adapter(trained, tmp_path / "adapter", str(tmp_path / "base.safetensors"), "0")
+        save_checkpoint(merge_lora(trained), tmp_path / "whole.safetensors")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "whole.safetensors", *(tmp_path / "adapter").iterdir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o666 & ~umask}
+    assert stat.S_IMODE((tmp_path / "adapter").stat().st_mode) == 0o777 & ~umask
 
 
 def test_another_base_is_refused(trained, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -201,6 +202,14 @@ def test_weights_that_are_no_numbers_are_refused_by_both(
     save_file(tensors, folder / "weights.safetensors", {"ros_sam_config": MINI.to_json()})
     with pytest.raises(CheckpointUnreadable, match=r"not finite: mask_decoder\.iou_token\.weight;"):
         open_model(folder, runtime=runtime)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_what_an_export_holds(mini: RosSam, tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    made = list(export_model(mini, tmp_path / "export").iterdir())
+    assert {path.stat().st_mode for path in made} == {usual.stat().st_mode}
 
 
 def test_large_models_are_not_exported() -> None:
