@@ -78,6 +78,11 @@ class Backend(ABC):
     name: str
     config: ModelConfig
 
+    @property
+    def arithmetic(self) -> str:
+        """What sets embeddings of the same weights apart; empty for PyTorch in float32 on the CPU."""
+        return self.name
+
     @abstractmethod
     def encode(self, images: Floats) -> ArrayEmbedding:
         """Encode images, float32 `[B, 3, S, S]`, RGB 0..255, S = `config.input_px`."""

@@ -26,6 +26,13 @@ class TorchBackend(Backend):
     def __init__(self, model: RosSam) -> None:
         self.model, self.config = model, model.config
 
+    @property
+    def arithmetic(self) -> str:
+        """Device and precision of the encoder; see `Backend.arithmetic`."""
+        weight = next(self.model.image_encoder.parameters())
+        told = f"{weight.device.type} {weight.dtype}"
+        return "" if told == "cpu torch.float32" else told
+
     @torch.inference_mode()
     def encode(self, images: Floats) -> ArrayEmbedding:
         """Encode images; see `Backend.encode`."""

@@ -169,8 +169,8 @@ class Predictor:
             mark: Fingerprint of the frame.
             pixels: Of each crop, from `_read`.
         """
-        # The libraries differ in the last bits, so each has embeddings of its own.
-        eyes = self.weights if self.model.name == "torch" else f"{self.weights} {self.model.name}"
+        # Libraries, devices and precisions differ in the last bits, or more: each has embeddings of its own.
+        eyes = f"{self.weights} {self.model.arithmetic}".rstrip()
         keys = {crop: embedding_key(rgb, eyes, self.input_px) for crop, rgb in pixels.items()}
         self._keys |= {(mark, crop): key for crop, key in keys.items()}
         kept = {key: self.cache.get(key) for key in keys.values()}

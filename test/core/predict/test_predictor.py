@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,14 @@ import torch
 from ros_sam_core.geo.array_frame import ArrayFrame
 from ros_sam_core.geo.grid import Grid
 from ros_sam_core.geo.prompts import PixelPrompt
+from ros_sam_core.model.backend import ArrayEmbedding
 from ros_sam_core.model.checkpoints import load_checkpoint
 from ros_sam_core.model.ros_sam import Embedding, PromptBatch
+from ros_sam_core.model.torch_backend import TorchBackend
 from ros_sam_core.model.zoo import resolve
-from ros_sam_core.predict.cache import CacheOptions
+from ros_sam_core.predict.cache import CacheOptions, EmbeddingCache, embedding_key
 from ros_sam_core.predict.crop import Crop
-from ros_sam_core.predict.predictor import SKETCH_BATCH, Look, keep_prompted
+from ros_sam_core.predict.predictor import SKETCH_BATCH, Look, Predictor, keep_prompted
 from ros_sam_core.predict.segmenter import Segmenter
 from ros_sam_core.synthetic import make_scene
 
@@ -43,6 +47,29 @@ def test_a_sketch_is_sams_head_on_one_encode(segmenter: Segmenter) -> None:
         whole = model.decode_all(Embedding(final, tuple(early)), one)
     np.testing.assert_allclose(logits[-1], whole.sam[0].numpy(), atol=1e-3)
     np.testing.assert_allclose(iou[-1], whole.iou[0].clamp(0, 1).numpy(), atol=1e-4)
+
+
+def test_embeddings_of_each_library_and_precision_are_kept_apart(segmenter: Segmenter) -> None:
+    """Those in float32 on the CPU go by their weights and library alone: what is on disk stays of use."""
+    asked: list[str] = []
+
+    class Full(EmbeddingCache):
+        def get(self, key: str) -> ArrayEmbedding:
+            asked.append(key)
+            return ArrayEmbedding(np.zeros((1, 1, 1, 1), np.float16), ())
+
+    frame, crop = ArrayFrame(np.zeros((64, 64, 3), np.uint8), Grid((64, 64))), Crop(0, 0, 64)
+    model = load_checkpoint(resolve("ros-sam-tiny")).model
+    for backend in (
+        segmenter.predictor.model,
+        TorchBackend(model),
+        TorchBackend(deepcopy(model).use_encoder_dtype(torch.bfloat16)),
+    ):
+        Predictor(backend, "w", Full(CacheOptions(disk_mb=0))).embed(frame, [crop])
+    onnx, plain, bfloat16 = asked
+    assert onnx == embedding_key(frame.rgb, "w onnx", 192)
+    assert plain == embedding_key(frame.rgb, "w", 192)
+    assert bfloat16 not in (onnx, plain)
 
 
 def test_a_further_click_corrects_the_mask_of_those_before_it(segmenter: Segmenter) -> None:
