@@ -9,6 +9,7 @@ used again and again, and the tokens change in place.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -64,12 +65,20 @@ class BlockRunner:
 def _linear(layer: nn.Module, x: Tensor, *, gelu: bool = False) -> Tensor:
     """Return a linear layer's result, through GELU if asked, in oneDNN's one kernel where torch has it."""
     result: Tensor
-    if type(layer) is nn.Linear and torch._C._has_mkldnn and x.dtype in ONEDNN_TYPES:
+    if type(layer) is nn.Linear and _onednn_takes(x.dtype):
         activation, algorithm = ("gelu", "none") if gelu else ("none", "")
         result = torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, activation, [], algorithm)
         return result
     result = layer(x)  # with an adapter around it
     return F.gelu(result) if gelu else result
+
+
+@cache
+def _onednn_takes(dtype: torch.dtype) -> bool:
+    """Say whether oneDNN's own kernel computes a type here: bfloat16 not on processors without AVX-512."""
+    if not torch._C._has_mkldnn or dtype not in ONEDNN_TYPES:
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _attend_to_all(attn: Attention, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> None:
