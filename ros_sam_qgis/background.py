@@ -17,6 +17,9 @@ T = TypeVar("T")
 WAIT_S = 5.0
 """How long a thread waits for the main one, which may be waiting for that thread itself."""
 
+END_MS = 1000
+"""How long threads may take to end before QGIS goes on without them."""
+
 _running: set[Any] = set()
 """Tasks under way: Python must hold them as long as QGIS runs them."""
 
@@ -28,11 +31,20 @@ def keep_threads() -> None:
     thread in the whole process: the CRS still calls itself valid, but has no definition, transforms nothing,
     and files are written without it. So this is not undone when the plugin goes.
     """
-    pools = [QThreadPool.globalInstance()]
-    if hasattr(QgsApplication.taskManager(), "threadPool"):  # of its own in later versions
-        pools.append(QgsApplication.taskManager().threadPool())
-    for pool in pools:
+    for pool in pools():
         pool.setExpiryTimeout(-1)
+
+
+def let_threads_end() -> None:
+    """End the threads that are idle while what they clean up is still there, which QGIS's end takes away."""
+    for pool in pools():
+        pool.waitForDone(END_MS)
+
+
+def pools() -> list[QThreadPool]:
+    """Return where QGIS draws and where its tasks run; in 3.22 that is one."""
+    own = getattr(QgsApplication.taskManager(), "threadPool", None)
+    return [QThreadPool.globalInstance(), *([] if own is None else [own()])]
 
 
 class _Task(QgsTask):

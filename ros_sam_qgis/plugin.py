@@ -8,7 +8,7 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, Qt, QTranslator
 from qgis.PyQt.QtWidgets import QAction
 
-from .background import keep_threads
+from .background import keep_threads, let_threads_end
 from .controller import Controller
 from .dock.dock import SegmentDock
 from .engine.engine import Engine
@@ -48,6 +48,7 @@ class RosSamPlugin:
         self.iface.addPluginToRasterMenu("ROS-SAM", self.action)
         self.controller.tool_changed.connect(self.action.setChecked)
         QgsApplication.instance().aboutToQuit.connect(self.engine.stop)
+        QgsApplication.instance().aboutToQuit.connect(let_threads_end)
 
     def initProcessing(self) -> None:
         """Add the algorithms; `qgis_process` calls this and nothing else."""
@@ -73,6 +74,7 @@ class RosSamPlugin:
 
     def _unload_gui(self) -> None:
         QgsApplication.instance().aboutToQuit.disconnect(self.engine.stop)
+        QgsApplication.instance().aboutToQuit.disconnect(let_threads_end)
         self.controller.tool_changed.disconnect(self.action.setChecked)
         self.iface.removePluginRasterMenu("ROS-SAM", self.action)
         self.iface.removeToolBarIcon(self.action)

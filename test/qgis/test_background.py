@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,17 @@ from qgis.core import (
     QgsProject,
 )
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, QThreadPool
+from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QComboBox
 from waiting import let_run, wait_until
 
-from ros_sam_qgis.background import on_main_thread, read_where_it_lives, run_in_background
+from ros_sam_qgis.background import (
+    let_threads_end,
+    on_main_thread,
+    pools,
+    read_where_it_lives,
+    run_in_background,
+)
 
 
 @pytest.mark.usefixtures("app")
@@ -113,7 +120,8 @@ def test_a_main_thread_that_waits_for_the_other_is_not_waited_for(monkeypatch: p
 @pytest.mark.usefixtures("app")
 def test_a_crs_outlives_the_thread_that_met_it_first() -> None:
     """In QGIS 3.22 it has no definition any more when that thread ends, idle for half a minute."""
-    QThreadPool.globalInstance().setExpiryTimeout(50)
+    for pool in pools():
+        pool.setExpiryTimeout(50)
     met: list[QgsCoordinateReferenceSystem] = []
     run_in_background("a test", lambda: QgsCoordinateReferenceSystem("EPSG:2180"), met.append, pytest.fail)
     wait_until(lambda: met)
@@ -121,3 +129,15 @@ def test_a_crs_outlives_the_thread_that_met_it_first() -> None:
     assert "ETRF2000-PL" in met[0].toWkt()
     there = QgsCoordinateTransform(QgsCoordinateReferenceSystem("EPSG:4326"), met[0], QgsProject.instance())
     assert there.transform(QgsPointXY(19, 52)).x() == pytest.approx(500000, abs=1)
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted as Linux lists them")
+def test_idle_threads_end_before_qgis_does() -> None:
+    met: list[int] = []
+    run_in_background("a test", threading.get_native_id, met.append, pytest.fail)
+    wait_until(lambda: met)
+    let_run(0.2)
+    assert Path(f"/proc/self/task/{met[0]}").exists()
+    let_threads_end()
+    wait_until(lambda: not Path(f"/proc/self/task/{met[0]}").exists(), 5, "the thread's end")
