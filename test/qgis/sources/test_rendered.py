@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from qgis.core import (
     QgsRasterLayerTemporalProperties,
     QgsRectangle,
 )
-from qgis.PyQt.QtCore import QDateTime, QSize, Qt, QThreadPool
+from qgis.PyQt.QtCore import QDateTime, QSize, Qt
 from waiting import let_run, wait_until
 
 from ros_sam_qgis.engine.engine import Engine
@@ -39,16 +38,6 @@ from ros_sam_qgis.sources.source import LayerUnsuitable
 MERCATOR = QgsCoordinateReferenceSystem("EPSG:3857")
 HALF = math.pi * 6378137
 ZOOM, TILE = 18, 256
-
-
-@pytest.fixture(autouse=True)
-def nothing_drawn_for_ever() -> Iterator[None]:
-    """No canvas draws the whole Earth from tiles of one zoom: QGIS would list them all, however long."""
-    before = QThreadPool.globalInstance().activeThreadCount()
-    yield
-    wait_until(
-        lambda: QThreadPool.globalInstance().activeThreadCount() <= before, 60, "the end of all drawing"
-    )
 
 
 @pytest.fixture(scope="module")
