@@ -27,13 +27,13 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def client_of(request: Request, ros_sam_client: Annotated[str | None, Header(max_length=200)] = None) -> str:
+def caller_of(request: Request, ros_sam_client: Annotated[str | None, Header(max_length=200)] = None) -> str:
     """Return whose jobs a request is about: what its header says, else the address that it comes from."""
     return ros_sam_client or (request.client.host if request.client else "")
 
 
 Engine = Annotated[Service, Depends(service_of)]
-Client = Annotated[str, Depends(client_of)]
+Client = Annotated[str, Depends(caller_of)]
 
 
 def answers(model: type[BaseModel], status: int = 200) -> dict[int | str, dict[str, Any]]:
